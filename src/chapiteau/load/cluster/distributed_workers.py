@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final, Literal, Self
 
@@ -57,7 +57,7 @@ _GOODBYE: Final = 40.0  # seconds for tear-downs
 _SLACK: Final = 20.0  # seconds beyond the plan that a host may take to say that it is over
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Host:
     cores: int = 1
     processes: int = 1
@@ -183,7 +183,7 @@ class DistributedWorkers(WorkerGroup):
                         waiting.discard(name)
         for name, found in probes.items():
             if found:
-                self._hosts[name].clock = estimate_offset(found)
+                self._hosts[name] = replace(self._hosts[name], clock=estimate_offset(found))
         self._compared = time.monotonic()
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────

@@ -557,12 +557,12 @@ cdef class ResponseShape:
 cdef class Exchange(Completion):
     """As plain Exchange."""
 
-    cdef public bytes data, head, body
-    cdef public ResponseShape shape
-    cdef public object carrier
-    cdef public double deadline, sent, ended
-    cdef public int status
-    cdef public bint bare, twice
+    cdef readonly bytes data, head, body
+    cdef readonly ResponseShape shape
+    cdef readonly object carrier
+    cdef readonly double deadline, sent, ended
+    cdef readonly int status
+    cdef readonly bint bare, twice
 
     def __init__(self, loop, bytes data, double deadline, bint bare, bint twice, ResponseShape shape):
         self.loop = loop
@@ -571,6 +571,32 @@ cdef class Exchange(Completion):
         self.bare = bare
         self.twice = twice
         self.shape = shape
+
+    def carry(self, carrier):
+        """It waits for this carrier; None: for any."""
+        self.carrier = carrier
+
+    def leave(self, carrier, double at):
+        """Its bytes go out on this carrier at this moment."""
+        self.carrier = carrier
+        self.sent = at
+
+    def answer(self, int status, bytes head, bytes body, double at):
+        """The answer is whole; `wake` then tells who waits."""
+        self.status = status
+        self.head = head
+        self.body = body
+        self.ended = at
+
+    def send_once(self):
+        """From now on it may not be sent again."""
+        self.twice = False
+
+    def fail_at(self, error, double at):
+        """End without an answer, at this moment of the engine's clock."""
+        self.carrier = None
+        self.ended = at
+        self.fail(error)
 
     cpdef dropped(self):
         """Nobody wants the answer: the connection can't be used for another request."""
@@ -676,17 +702,17 @@ cdef class Reactor:
 cdef class Wire:
     """As plain Wire."""
 
-    cdef public object owner, reader, sender, waiting, phase
-    cdef public list idle
-    cdef public bytes rest
-    cdef public int fd, events
-    cdef public int64_t served
-    cdef public bint closed, plain, stamped, reading
-    cdef Exchange _exchange
+    cdef readonly object owner, reader, sender, waiting, phase
+    cdef readonly list idle
+    cdef readonly bytes rest
+    cdef readonly int fd, events
+    cdef readonly int64_t served
+    cdef readonly bint closed, plain, stamped, reading
+    cdef readonly Exchange exchange
     cdef Reactor reactor
     cdef object sock
 
-    def __init__(self, owner, Reactor reactor, sock, reader, list idle, waiting):
+    def __init__(self, owner, Reactor reactor, sock, reader, list idle, waiting, sender=None):
         self.owner = owner
         self.reactor = reactor
         self.sock = sock
@@ -694,20 +720,12 @@ cdef class Wire:
         self.idle = idle
         self.waiting = waiting
         self.phase = "connecting"
-        self.plain = True
-        self.sender = self
+        self.plain = sender is None
+        self.sender = self if sender is None else sender
         self.rest = b""
         self.events = WRITE
         self.fd = sock.fileno()
         reactor.watch(self.fd, self, WRITE | EDGE)
-
-    @property
-    def exchange(self):
-        return self._exchange
-
-    @exchange.setter
-    def exchange(self, Exchange exchange):
-        self._exchange = exchange
 
     # ── out ───────────────────────────────────────────────────────────────────────────────────
     cpdef start(self, Exchange exchange, double at):
@@ -716,7 +734,7 @@ cdef class Wire:
 
     cpdef begin(self, Exchange exchange, bytes data, double at):
         """Send a request in other bytes than its own."""
-        self._exchange = exchange
+        self.exchange = exchange
         exchange.carrier = self.owner
         exchange.sent = at
         self.phase = "waiting for the answer"
@@ -739,6 +757,31 @@ cdef class Wire:
         self.rest = data[sent:]
         self.wait_for(READ | WRITE)
 
+    def send_rest(self):
+        """The kernel takes bytes again."""
+        cdef bytes rest = self.rest
+        self.rest = b""
+        self.wait_for(READ)
+        if rest:
+            self.send(rest)
+
+    def carry(self, Exchange exchange):
+        """The request that is sent as soon as the connection stands."""
+        self.exchange = exchange
+        exchange.carrier = self.owner
+
+    def enter(self, phase):
+        """The connection has come so far."""
+        self.phase = phase
+
+    def leave_http1(self):
+        """What comes from now on is the owner's."""
+        self.plain = False
+
+    def stamp(self, bint wanted):
+        """The kernel says when packets came, or no more."""
+        self.stamped = wanted
+
     cpdef wait_for(self, int events):
         """Be called for these events of the socket."""
         if events != self.events and not self.closed:
@@ -760,7 +803,7 @@ cdef class Wire:
             if errno != EAGAIN:
                 self.owner.lost(_oserror())
             return 0
-        exchange = self._exchange
+        exchange = self.exchange
         if exchange is not None and self.plain and not self.reading:
             shape = exchange.shape
             start = PyBytes_GET_SIZE(shape.start)
@@ -828,7 +871,7 @@ cdef class Wire:
 
     def feed(self, bytes data):
         """Bytes of an answer in HTTP/1.1."""
-        cdef Exchange exchange = self._exchange
+        cdef Exchange exchange = self.exchange
         cdef bint first = not self.reading
         if exchange is None:
             self.owner.close()
@@ -860,7 +903,7 @@ cdef class Wire:
     cdef int done(self, Exchange exchange, bint last) except -1:
         exchange.ended = self.reactor.moment()
         exchange.carrier = None
-        self._exchange = None
+        self.exchange = None
         self.served += 1
         self.reading = False
         # First give the connection back, then wake: the woken Task may send its next request
@@ -877,7 +920,8 @@ cdef class Wire:
     def close(self):
         """Stop watching and give the descriptor back."""
         self.closed = True
-        self._exchange = None
+        self.phase = "closed"
+        self.exchange = None
         self.reactor.forget(self.fd)
         self.sock.close()
 
@@ -958,12 +1002,11 @@ cdef inline object popped(list items):
 cdef class RequestPath:
     """As plain RequestPath."""
 
-    cdef public object slow_path, loop, now, recorder, headers, jar
+    cdef readonly object slow_path, loop, now, recorder, headers, jar, start_cookies
     cdef list lags
-    cdef public dict plain, checks
-    cdef public double lag
-    cdef public int64_t sent, iteration
-    cdef public bint has_start_cookies
+    cdef readonly dict plain, checks
+    cdef readonly double lag
+    cdef readonly int64_t sent, iteration
     cdef Reactor reactor
 
     def __init__(self, slow_path, client):
@@ -977,14 +1020,39 @@ cdef class RequestPath:
         self.lags = client.recorder.lag
         self.headers = {}
         self.jar = CookieJar()
+        self.start_cookies = CookieJar()
+
+    def use_headers(self, headers):
+        """These go with every request from now on."""
+        self.headers = headers
+
+    def use_cookies(self, jar):
+        """These are the user's from now on."""
+        self.jar = jar
+
+    def settle(self):
+        """The cookies of now are where every session starts from."""
+        self.start_cookies = self.jar.copy()
+
+    def reset_cookies(self):
+        """Put back the cookies that a session starts with."""
+        self.jar = self.start_cookies.copy()
+
+    def take_lag(self):
+        """Something is sent, other than by `request`; the seconds by which it is late."""
+        cdef double lag = self.lag
+        self.sent += 1
+        self.lag = 0.0
+        return lag
 
     def begin(self, double lag):
-        """A session begins, this many seconds late; true when the jar must be put in order."""
+        """A session begins, this many seconds late."""
         self.lags.append(<int64_t>(lag * 1e6))
         self.iteration += 1
         self.lag = lag
         self.sent = 0
-        return self.has_start_cookies or bool(self.jar.kept)
+        if self.jar.kept or self.start_cookies.kept:
+            self.reset_cookies()
 
     def check(self, good, label):
         """Count whether something holds, without ending the session; gives it back as a bool."""

@@ -121,6 +121,11 @@ class Completion:
         """The loop it belongs to."""
         return self._loop
 
+    def abandon(self) -> None:
+        """Who waited, in a Task's stead, waits no more."""
+        self.driver = None
+        self.cancel()
+
     def done(self) -> bool:
         """Whether it is over."""
         return self.over
@@ -263,8 +268,7 @@ class CoroutineDriver(Completion):
         """The Task is cancelled, and with it what the coroutine waits for."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            waiting.driver = None
-            waiting.cancel()
+            waiting.abandon()
 
 
 def _cancelled_too(found: Any, error: BaseException) -> bool:

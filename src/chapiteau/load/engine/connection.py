@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from chapiteau.load.engine.completion import Completion
-from chapiteau.load.engine.exchange import Exchange, fail_exchange
+from chapiteau.load.engine.exchange import Exchange
 from chapiteau.load.engine.reactor import READ, Reactor
 from chapiteau.load.engine.wire import RequestCarrier, Wire
 from chapiteau.load.errors import ExchangeError
@@ -158,7 +158,14 @@ class Connection:
 
     __slots__ = ("_sock", "at", "channel", "opened", "origin", "wire")
 
-    def __init__(self, origin: ConnectionPool, sock: socket.socket, at: Any) -> None:
+    def __init__(
+        self,
+        origin: ConnectionPool,
+        sock: socket.socket,
+        at: Any,
+        sender: RequestCarrier | None = None,
+    ) -> None:
+        """`sender` as of `Wire`."""
         self.origin = origin
         self.opened = origin.now()
         self.at = at  # the address
@@ -171,30 +178,27 @@ class Connection:
             ResponseReader(origin.known),
             origin.idle,
             origin.waiting,
+            sender,
         )
 
     def stamp(self, wanted: bool) -> None:
         """Have the kernel say when packets came, or no more (SO_TIMESTAMPNS, socket(7))."""
         with contextlib.suppress(OSError):  # not every kernel can: the report has no such line then
             self._sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, wanted)
-            self.wire.stamped = wanted
+            self.wire.stamp(wanted)
 
     # ── coming to stand ───────────────────────────────────────────────────────────────────────
     def carry(self, exchange: Exchange) -> None:
         """The exchange for which this connection was opened."""
-        self.wire.exchange = exchange
-        exchange.carrier = self
+        self.wire.carry(exchange)
 
     def writable(self) -> None:
         """The connection stands or has failed; later: the kernel takes bytes again."""
         wire = self.wire
         if wire.phase == "connecting":
             self._connected()
-            return
-        rest, wire.rest = wire.rest, b""
-        wire.wait_for(READ)
-        if rest:
-            wire.send(rest)
+        else:
+            wire.send_rest()
 
     def _connected(self) -> None:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -208,10 +212,10 @@ class Connection:
         """The way is open: send what waits for it."""
         wire = self.wire
         if self.channel is not None:
-            wire.phase = "open"
+            wire.enter("open")
             self.channel.opened()
             return
-        wire.phase = "idle"
+        wire.enter("idle")
         exchange = wire.exchange
         if exchange is None:
             self.free()
@@ -227,7 +231,7 @@ class Connection:
         """From now on all bytes are the channel's; None: those of requests again."""
         self.channel = channel
         if channel is not None:
-            self.wire.plain = False
+            self.wire.leave_http1()
 
     def take(self, data: bytes) -> None:
         """Bytes that are not an HTTP/1.1 answer as it is."""
@@ -271,7 +275,7 @@ class Connection:
             # that met this on its way in may be sent again when it is idempotent.
             self.origin.send_again(exchange, last=True)
         else:
-            fail_exchange(exchange, network_error(exc, phase), self.origin.now())
+            exchange.fail_at(network_error(exc, phase), self.origin.now())
 
     def fail(self, error: ExchangeError) -> None:
         """End the exchange with this error, and the connection."""
@@ -280,7 +284,7 @@ class Connection:
         if self.channel is not None:
             self.channel.lost(error)
         if exchange is not None:
-            fail_exchange(exchange, error, self.origin.now())
+            exchange.fail_at(error, self.origin.now())
 
     def overdue(self, now: float) -> None:
         """End what takes too long."""
@@ -310,7 +314,6 @@ class Connection:
         if self.wire.closed:
             return
         self.wire.close()
-        self.wire.phase = "closed"
         self.origin.closed(self)
 
     def __repr__(self) -> str:

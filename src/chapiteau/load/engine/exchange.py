@@ -6,7 +6,7 @@ from typing import Protocol
 from chapiteau.load.engine.completion import Completion
 from chapiteau.load.errors import ExchangeError
 
-__all__ = ["Carrier", "Exchange", "ResponseShape", "fail_exchange"]
+__all__ = ["Carrier", "Exchange", "ResponseShape"]
 
 
 # What the last answer to a kind of request looked like.
@@ -98,14 +98,49 @@ class Exchange(Completion):
         self.head = b""
         self.body: bytes
 
+    def renew(
+        self, data: bytes, deadline: float, bare: bool, twice: bool, shape: ResponseShape
+    ) -> None:
+        """Be the next request, once this one was answered."""
+        self.over = False
+        self.data = data
+        self.deadline = deadline
+        self.bare = bare
+        self.twice = twice
+        self.shape = shape
+
+    def carry(self, carrier: Carrier | None) -> None:
+        """It waits for this carrier; None: for any."""
+        self.carrier = carrier
+
+    def leave(self, carrier: Carrier, at: float) -> None:
+        """Its bytes go out on this carrier at this moment."""
+        self.carrier = carrier
+        self.sent = at
+
+    def answer(self, status: int, head: bytes, body: bytes, at: float) -> None:
+        """The answer is whole; `wake` then tells who waits."""
+        self.status = status
+        self.head = head
+        self.body = body
+        self.ended = at
+
+    def take_body(self) -> bytes:
+        """The answer's body, which is not kept here."""
+        body, self.body = self.body, b""
+        return body
+
+    def send_once(self) -> None:
+        """From now on it may not be sent again."""
+        self.twice = False
+
+    def fail_at(self, error: ExchangeError, at: float) -> None:
+        """End without an answer, at this moment of the engine's clock."""
+        self.carrier = None
+        self.ended = at
+        self.fail(error)
+
     def dropped(self) -> None:
         """Nobody wants the answer: the connection can't be used for another request."""
         if self.carrier is not None:
             self.carrier.abandon(self)
-
-
-def fail_exchange(exchange: Exchange, error: ExchangeError, at: float) -> None:
-    """End a request without an answer, at this moment of the engine's clock."""
-    exchange.carrier = None
-    exchange.ended = at
-    exchange.fail(error)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.connection import Connection, ConnectionPool, timeout_error
-from chapiteau.load.engine.exchange import Exchange, fail_exchange
+from chapiteau.load.engine.exchange import Exchange
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.protocols.http2 import Http2Protocol
 from chapiteau.load.protocols.http2_messages import (
@@ -65,11 +65,10 @@ class Http2Connection:
     def start(self, exchange: Exchange, at: float) -> None:
         """Send a request; the origin has taken us from its idle ones."""
         if not self._ready:
-            exchange.carrier = self
+            exchange.carry(self)
             self._waiting.append(exchange)
             return
-        exchange.carrier = self
-        exchange.sent = at
+        exchange.leave(self, at)
         head, _, body = exchange.data.partition(b"\r\n\r\n")
         block = self._blocks.get(head)
         if block is None:
@@ -103,7 +102,7 @@ class Http2Connection:
         number = self._streams.pop(exchange, None)
         if number is not None:
             self._exchanges.pop(number, None)
-        exchange.carrier = None
+        exchange.carry(None)
 
     def take_waiting(self) -> list[Exchange]:
         """Give back the requests that were not sent yet."""
@@ -164,10 +163,7 @@ class Http2Connection:
             return
         self._forget(exchange)
         self._served += 1
-        exchange.status = answer.status
-        exchange.head = answer.head
-        exchange.body = answer.body
-        exchange.ended = self._origin.now()
+        exchange.answer(answer.status, answer.head, answer.body, self._origin.now())
         self._offer()
         exchange.wake()
 
@@ -180,13 +176,14 @@ class Http2Connection:
         if ended.code == _REFUSED and self._may_go_again(exchange, ended.stream):
             self._origin.send_again(exchange)
         else:
-            fail_exchange(exchange, ended.error, self._origin.now())
+            exchange.fail_at(ended.error, self._origin.now())
 
     def _may_go_again(self, exchange: Exchange, number: int) -> bool:
         """Whether a refused request, which was not looked at (§8.7), is sent once more."""
         if number <= self._multiplex.blind and self._multiplex.most_streams > 0:
             return True  # before we knew how many streams the peer takes: from now on we do
-        again, exchange.twice = exchange.twice, False
+        again = exchange.twice
+        exchange.send_once()
         return again
 
     def _gone(self, gone: GoAway) -> None:
@@ -205,14 +202,14 @@ class Http2Connection:
         self._ready = False
         waiting = self.take_waiting()
         for exchange in waiting:
-            fail_exchange(exchange, error, self._origin.now())
+            exchange.fail_at(error, self._origin.now())
         for number, exchange in list(self._exchanges.items()):
             again = self._served > 0 and exchange.twice and not self._multiplex.begun(number)
             self._forget(exchange)
             if again:
                 self._origin.send_again(exchange, last=True)
             else:
-                fail_exchange(exchange, error, self._origin.now())
+                exchange.fail_at(error, self._origin.now())
 
     def overdue(self, now: float) -> None:
         """End every request whose time is over."""
@@ -223,7 +220,7 @@ class Http2Connection:
                 first and phase == "waiting for the answer" and now - exchange.sent > first
             ):
                 self.abandon(exchange)
-                fail_exchange(exchange, timeout_error(phase), now)
+                exchange.fail_at(timeout_error(phase), now)
 
     def _phase_of(self, exchange: Exchange) -> str:
         number = self._streams.get(exchange)

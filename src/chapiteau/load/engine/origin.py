@@ -17,7 +17,7 @@ from chapiteau.load.engine.connection import (
     MultiplexChannel,
     network_error,
 )
-from chapiteau.load.engine.exchange import Exchange, ResponseShape, fail_exchange
+from chapiteau.load.engine.exchange import Exchange, ResponseShape
 from chapiteau.load.engine.http2_connection import Http2Connection
 from chapiteau.load.engine.reactor import Reactor
 from chapiteau.load.engine.tls_connection import TlsConnection
@@ -95,13 +95,14 @@ class Origin:
         if self.idle:
             self.idle.pop().start(exchange, self.now())
         else:
-            exchange.carrier = None
+            exchange.carry(None)
             self._open(exchange)
 
     def send_again(self, exchange: Exchange, *, last: bool = False) -> None:
         """The connection it went out on was dead already: use a fresh one."""
-        exchange.carrier = None
-        exchange.twice = exchange.twice and not last
+        exchange.carry(None)
+        if last:
+            exchange.send_once()
         self._open(exchange)
 
     def release(self, connection: Connection) -> None:
@@ -147,7 +148,7 @@ class Origin:
                     if self.resolving is None
                     else ExchangeError("DNS timeout", f"{self.host}: DNS took too long")
                 )
-                fail_exchange(exchange, error, now)
+                exchange.fail_at(error, now)
 
     def stamp(self, wanted: bool) -> None:
         """Have the kernel's stamps on some connections, or on those no more."""
@@ -214,7 +215,7 @@ class Origin:
 
         def fail() -> None:
             if not exchange.done():
-                fail_exchange(exchange, error, now)
+                exchange.fail_at(error, now)
 
         self.reactor.loop.call_later(_SHORTAGE if error.own else 0.0, fail)
 
@@ -324,7 +325,7 @@ class Origin:
         self.waiting.clear()
         for exchange in waiting:
             if not exchange.done():
-                fail_exchange(exchange, error, self.now())
+                exchange.fail_at(error, self.now())
 
     def tls_context(self) -> ssl.SSLContext:
         """The SSLContext of all connections to this origin."""

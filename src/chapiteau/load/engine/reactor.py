@@ -45,6 +45,9 @@ class _Spec(ctypes.Structure):
         ("value_ns", ctypes.c_long),
     )
 
+    def at(self, nanos: int) -> None:
+        self.value_s, self.value_ns = divmod(nanos, 1_000_000_000)
+
 
 class TimerDescriptor:
     """Becomes readable at a moment of CLOCK_MONOTONIC."""
@@ -62,8 +65,7 @@ class TimerDescriptor:
 
     def at(self, moment: float) -> None:
         """Ring at this moment (seconds of time.monotonic); a past one rings at once."""
-        nanos = max(1, int(moment * 1e9))
-        self._spec.value_s, self._spec.value_ns = divmod(nanos, 1_000_000_000)
+        self._spec.at(max(1, int(moment * 1e9)))
         self._set(self.fd, _ABSOLUTE, self._pointer, None)
 
     def clear(self) -> None:

@@ -39,7 +39,6 @@ class PreparedRequest:
 
 # The usual way of a request through a session: one look-up, one exchange, one answer counted.
 
-_new = object.__new__  # `Response(…)` without the call of its __init__
 _MILLION: Final = 1_000_000.0
 
 
@@ -87,7 +86,6 @@ class RequestPath:
 
     __slots__ = (
         "checks",
-        "has_start_cookies",
         "headers",
         "iteration",
         "jar",
@@ -100,6 +98,7 @@ class RequestPath:
         "sent",
         "slow_path",
         "spare",
+        "start_cookies",
     )  # fmt: skip
 
     def __init__(self, slow_path: RequestHandler, client: ClientState) -> None:
@@ -116,7 +115,29 @@ class RequestPath:
         self.sent = 0  # requests since it began
         self.iteration = 0  # sessions so far
         self.spare: Exchange | None = None  # of an answered request, to be used again
-        self.has_start_cookies = False  # sessions start with cookies
+        self.start_cookies = CookieJar()  # where each session starts from
+
+    def use_headers(self, headers: dict[str, str]) -> None:
+        """These go with every request from now on."""
+        self.headers = headers
+
+    def use_cookies(self, jar: CookieJar) -> None:
+        """These are the user's from now on."""
+        self.jar = jar
+
+    def settle(self) -> None:
+        """The cookies of now are where every session starts from."""
+        self.start_cookies = self.jar.copy()
+
+    def reset_cookies(self) -> None:
+        """Put back the cookies that a session starts with."""
+        self.jar = self.start_cookies.copy()
+
+    def take_lag(self) -> float:
+        """Something is sent, other than by `request`; the seconds by which it is late."""
+        self.sent += 1
+        lag, self.lag = self.lag, 0.0
+        return lag
 
     def check(self, good: object, label: str) -> bool:
         """Count whether something holds, without ending the session; gives it back as a bool."""
@@ -130,17 +151,16 @@ class RequestPath:
         pair[1] += 1
         return False
 
-    def begin(self, lag: float) -> bool:
-        """A session begins, this many seconds late; true when the jar must be put in order."""
+    def begin(self, lag: float) -> None:
+        """A session begins, this many seconds late."""
         self.lags.append(int(lag * _MILLION) if lag else 0)
         self.iteration += 1
         self.lag = lag
         self.sent = 0
-        return self.has_start_cookies or bool(self.jar.kept)
+        if self.jar.kept or self.start_cookies.kept:
+            self.reset_cookies()
 
-    async def request(  # noqa: PLR0915 — runs for each: every call would be felt
-        self, method: str, url: str, options: Any
-    ) -> Response:
+    async def request(self, method: str, url: str, options: Any) -> Response:
         """Send a request and count what comes of it. Raises ExchangeError when no answer comes."""
         prepared = None
         if not options and (known := self.plain.get(method)) is not None:
@@ -157,14 +177,12 @@ class RequestPath:
             if self.headers or self.jar.kept
             else prepared.data
         )
-        shape, exchange = prepared.shape, self.spare
+        shape, exchange, deadline = prepared.shape, self.spare, now + prepared.timeout
         if exchange is None:
-            exchange = Exchange(self.loop, data, 0.0, prepared.bare, prepared.twice, shape)
+            exchange = Exchange(self.loop, data, deadline, prepared.bare, prepared.twice, shape)
         else:
             self.spare = None
-            exchange.over, exchange.data, exchange.shape = False, data, shape
-            exchange.bare, exchange.twice = prepared.bare, prepared.twice
-        exchange.deadline = now + prepared.timeout
+            exchange.renew(data, deadline, prepared.bare, prepared.twice, shape)
         if prepared.idle:
             prepared.idle.pop().start(exchange, now)
         else:
@@ -178,23 +196,15 @@ class RequestPath:
             prepared, exchange
         ):
             exchange = await self.slow_path.follow(prepared, exchange, intended)
-        status, body, ended = exchange.status, exchange.body, exchange.ended
-        response = _new(Response)
-        response.status, response._body = status, body  # noqa: SLF001 — its __init__, written out
-        response._head, response.url = exchange.head, prepared.address  # noqa: SLF001
-        self.spare, exchange.body = exchange, b""
-        response.seconds = taken = ended - intended
-        second, micros = int(intended - self.recorder.zero), int(taken * _MILLION)
-        row, expect = prepared.row, prepared.expect
-        row.latency[second].append(micros)
+        status, body, ended = exchange.status, exchange.take_body(), exchange.ended
+        self.spare, row, expect = exchange, prepared.row, prepared.expect
+        taken = service = ended - intended
         if exchange.sent != intended:
-            taken = ended - exchange.sent
-            micros = int(taken * _MILLION)
-        response.service_seconds = taken
-        row.service.append(micros)
-        row.codes.append(status)
-        row.received += len(body)
-        response.good = good = status < 400 if expect is None else status in expect
+            service = ended - exchange.sent
+        second = int(intended - self.recorder.zero)
+        row.count_answer(second, int(taken * _MILLION), int(service * _MILLION), status, len(body))
+        good = status < 400 if expect is None else status in expect
+        response = Response(status, exchange.head, body, good, prepared.address, taken, service)
         if not good:
             self.slow_path.count_unexpected(prepared, response, second)
         return response

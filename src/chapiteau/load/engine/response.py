@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.load.protocols.content import charset, decode_body
 from chapiteau.load.protocols.http1 import Headers
 
@@ -191,30 +193,18 @@ class ResponseViews:
         return f"<Response {self.status} {self.url} {len(self._body)} bytes>"
 
 
-class Response(ResponseViews):
+class Response(ResponseViews, msgspec.Struct, eq=False):  # a Struct: one for each request
     """The answer to one request.
 
     `seconds` counts from the moment the request was meant to go out; `service_seconds` from the
     moment it went.
     """
 
-    __slots__ = ("_body", "_fields", "_head", "good", "seconds", "service_seconds", "status", "url")
-
-    def __init__(  # one for each request
-        self,
-        status: int,
-        head: bytes,
-        body: bytes,
-        good: bool,
-        url: object,
-        seconds: float = 0.0,
-        service_seconds: float = 0.0,
-    ) -> None:
-        self.status = status
-        self.good = good  # the status is one that the request expected
-        self.url = url  # text of it: str(response.url)
-        self.seconds = seconds
-        self.service_seconds = service_seconds
-        self._head = head
-        self._body = body
-        self._fields: Headers | None = None
+    status: int
+    _head: bytes
+    _body: bytes
+    good: bool  # the status is one that the request expected
+    url: object  # text of it: str(response.url)
+    seconds: float = 0.0
+    service_seconds: float = 0.0
+    _fields: Headers | None = None

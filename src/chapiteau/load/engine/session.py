@@ -43,7 +43,6 @@ class Session:
         self._slow_path = SlowPath(client)
         self.request_path = self._slow_path.request_path
         self._request = self.request_path.request
-        self._start_cookies = CookieJar()
         self.state: dict[str, Any] = {}
         self.pause = 0.0  # seconds that the user rests after this session, if it goes on
         self.shared = shared
@@ -189,19 +188,22 @@ class Session:
         return self._random
 
     # ── for the user pool ──────────────────────────────────────────────────────────────────────
+    def rest(self, seconds: float) -> None:
+        """The user rests so long after this session, if it goes on."""
+        self.pause = seconds
+
+    def take_pause(self) -> float:
+        """The pause that is due now; the next session has none of its own yet."""
+        pause, self.pause = self.pause, 0.0
+        return pause
+
     def settle(self) -> None:
         """The user's set-up is done: its cookies are where every session starts from."""
-        self._start_cookies = self.cookies.copy()
-        self.request_path.has_start_cookies = bool(self.cookies.kept)
+        self.request_path.settle()
 
     def begin(self, lag: float) -> None:
         """A new iteration begins, this many seconds later than it was meant to."""
-        if self.request_path.begin(lag):
-            self.reset_cookies()
-
-    def reset_cookies(self) -> None:
-        """Put back the cookies that a session starts with."""
-        self.request_path.jar = self._start_cookies.copy()
+        self.request_path.begin(lag)
 
     @property
     def iteration(self) -> int:
@@ -223,7 +225,7 @@ class Session:
 
     @headers.setter
     def headers(self, headers: dict[str, str]) -> None:
-        self.request_path.headers = headers
+        self.request_path.use_headers(headers)
 
     @property
     def cookies(self) -> CookieJar:
@@ -233,4 +235,4 @@ class Session:
 
     @cookies.setter
     def cookies(self, jar: CookieJar) -> None:
-        self.request_path.jar = jar
+        self.request_path.use_cookies(jar)

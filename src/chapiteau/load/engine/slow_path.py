@@ -175,9 +175,7 @@ class SlowPath:
         """Wait, and count that as a request of this name. Raises what it raises."""
         path, row = self.request_path, self._recorder.row(name)
         asked = self._now()
-        intended = asked - path.lag
-        path.lag = 0.0
-        path.sent += 1
+        intended = asked - path.take_lag()
         try:
             made = await doing
         except (Exception, asyncio.CancelledError) as error:

@@ -23,9 +23,7 @@ class TlsConnection(Connection):
     __slots__ = ("_incoming", "_looks", "_offered", "_outgoing", "_tls")
 
     def __init__(self, origin: ConnectionPool, sock: "socket.socket", at: Any) -> None:
-        super().__init__(origin, sock, at)
-        self.wire.plain = False
-        self.wire.sender = self
+        super().__init__(origin, sock, at, sender=self)
         self._looks = 0
         self._offered = origin.tls_session is not None
         self._incoming = ssl.MemoryBIO()
@@ -36,7 +34,7 @@ class TlsConnection(Connection):
 
     def usable(self) -> None:
         """TCP stands; now the handshake."""
-        self.wire.phase = "TLS handshake"
+        self.wire.enter("TLS handshake")
         self._shake()
 
     def _shake(self) -> None:

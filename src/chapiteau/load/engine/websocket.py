@@ -74,18 +74,15 @@ class _Socket(StreamConnection[Message]):
     def _closed(self, payload: bytes) -> None:
         self.close_code = int.from_bytes(payload[:2], "big") if payload else 1005
         self.close_reason = payload[2:].decode("utf-8", "replace")
-        if not self.closing:
-            self.closing = True
-            self.say(CLOSE, payload[:2])
+        self.farewell(payload[:2])
         bad = self.close_code not in _GOOD_CLOSES
         what = f"closed with {self.close_code} {self.close_reason}".strip()
         self.end(ExchangeError(f"websocket {self.close_code}", what) if bad else None)
 
     def refuse(self, error: ExchangeError) -> None:
         """Say why, as the protocol wants it."""
-        if isinstance(error, ProtocolError) and not self.closing:
-            self.closing = True
-            self.say(CLOSE, close_payload(error.code))
+        if isinstance(error, ProtocolError):
+            self.farewell(close_payload(error.code))
         self.end(error)
 
     def lost(self, error: ExchangeError) -> None:
@@ -93,6 +90,12 @@ class _Socket(StreamConnection[Message]):
         if self.closing:
             self.over = True
         super().lost(error)
+
+    def farewell(self, payload: bytes) -> None:
+        """Send a close frame, once."""
+        if not self.closing:
+            self.closing = True
+            self.say(CLOSE, payload)
 
     def say(self, kind: int, data: bytes) -> None:
         """Send a frame."""
@@ -160,8 +163,7 @@ class WebSocket:
         """Say good-bye, and wait two seconds at most for the peer to do the same."""
         line = self._line
         if not line.over and not line.closing:
-            line.closing = True
-            line.say(CLOSE, close_payload(code, reason))
+            line.farewell(close_payload(code, reason))
             try:
                 async with asyncio.timeout(_FAREWELL):
                     while not line.over:

@@ -101,15 +101,17 @@ class Wire:
         reader: ResponseReader,
         idle: list[RequestCarrier],
         waiting: deque[Exchange],
+        sender: RequestCarrier | None = None,
     ) -> None:
+        """`sender` takes requests instead of this, and bytes that are not HTTP/1.1 as it is."""
         self.owner = owner
         self.exchange: Exchange | None = None
         self.phase = "connecting"
         self.served = 0
         self.closed = False
-        self.plain = True  # what comes is HTTP/1.1 as it is: no TLS, no frames
+        self.plain = sender is None  # what comes is HTTP/1.1 as it is: no TLS, no frames
         self.stamped = False  # the kernel says when packets came
-        self.sender: RequestCarrier = self  # what waits for work when this is free
+        self.sender: RequestCarrier = sender or self  # what waits for work when this is free
         self.idle = idle
         self.waiting = waiting
         self.reader = reader
@@ -128,10 +130,9 @@ class Wire:
     def start(self, exchange: Exchange, at: float) -> None:
         """Send a request at this moment; the connection must be idle and connected."""
         self.exchange = exchange
-        exchange.carrier = self.owner
-        exchange.sent = at
+        exchange.carrier = self.owner  # `leave`, and then `send`, written out: calls less in the
+        exchange.sent = at  # engine's hottest lines
         self.phase = "waiting for the answer"
-        # `send` written out: a call less in the engine's hottest line.
         data = exchange.data
         try:
             sent = self._send(data)
@@ -146,8 +147,7 @@ class Wire:
     def begin(self, exchange: Exchange, data: bytes, at: float) -> None:
         """Send a request in other bytes than its own."""
         self.exchange = exchange
-        exchange.carrier = self.owner
-        exchange.sent = at
+        exchange.leave(self.owner, at)
         self.phase = "waiting for the answer"
         self.send(data)
 
@@ -165,6 +165,30 @@ class Wire:
             return
         if sent < len(data):
             self._keep(data[sent:])
+
+    def send_rest(self) -> None:
+        """The kernel takes bytes again."""
+        rest, self.rest = self.rest, b""
+        self.wait_for(READ)
+        if rest:
+            self.send(rest)
+
+    def carry(self, exchange: Exchange) -> None:
+        """The request that is sent as soon as the connection stands."""
+        self.exchange = exchange
+        exchange.carry(self.owner)
+
+    def enter(self, phase: str) -> None:
+        """The connection has come so far."""
+        self.phase = phase
+
+    def leave_http1(self) -> None:
+        """What comes from now on is the owner's."""
+        self.plain = False
+
+    def stamp(self, wanted: bool) -> None:
+        """The kernel says when packets came, or no more."""
+        self.stamped = wanted
 
     def _keep(self, rest: bytes) -> None:
         self.rest = rest
@@ -193,12 +217,7 @@ class Wire:
             shape = exchange.shape
             if len(data) == shape.total and data.startswith(shape.start):
                 # `finish` written out, too.
-                head = shape.head
-                if exchange.head is not head:
-                    exchange.head = head
-                    exchange.status = shape.status
-                exchange.body = data[shape.skip :]
-                exchange.ended = self._now()
+                exchange.answer(shape.status, shape.head, data[shape.skip :], self._now())
                 self.exchange = None
                 self.served += 1
                 if self.rest or self.waiting:
@@ -272,10 +291,7 @@ class Wire:
     def finish(self, exchange: Exchange) -> None:
         """The reader holds the whole answer."""
         reader = self.reader
-        exchange.status = reader.status
-        exchange.head = reader.head
-        exchange.body = reader.body
-        exchange.ended = self._now()
+        exchange.answer(reader.status, reader.head, reader.body, self._now())
         self.exchange = None
         self.served += 1
         self.reading = False
@@ -295,6 +311,7 @@ class Wire:
     def close(self) -> None:
         """Stop watching and give the descriptor back."""
         self.closed = True
+        self.phase = "closed"
         self.exchange = None
         self._reactor.forget(self.fd)
         self._sock.close()

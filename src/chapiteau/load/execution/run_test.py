@@ -204,7 +204,7 @@ async def prometheus_series(
 
 def _with_the_workers(verdict: Verdict, workers: Workers, totals: Totals) -> Verdict:
     """The verdict with what the workers report: lost machines, a file that judges by itself."""
-    totals.lost = dict(workers.lost)
+    totals.note_lost(workers.lost)
     if workers.gone:
         return host_lost_verdict(totals.lost)
     return rejected_verdict(verdict, workers.refused) if workers.refused else verdict
@@ -233,14 +233,8 @@ def _show(
 
 def _breaches(limits: Sequence[Any], totals: Totals, second: int) -> Iterator[Finding]:
     """Abort limits that the last whole second misses; checks and sessions count from the start."""
-    last = Totals(watched_names(limits))
-    last.rows, last.checks, last.iterations = totals.rows, totals.checks, totals.iterations
-    for key in last.series:
-        part = totals.series[key].get(second - 1)
-        if part is None:
-            return
-        last.series[key][second - 1] = part
-    for finding in evaluate_objectives(limits, last, 1.0):
+    last = totals.only_second(second - 1, watched_names(limits))
+    for finding in evaluate_objectives(limits, last, 1.0) if last is not None else ():
         if not finding.met and not math.isnan(finding.value):
             yield finding
 

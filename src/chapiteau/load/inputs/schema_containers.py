@@ -32,7 +32,7 @@ def array_generator(shape: FlatSchema, name: str, compile_: CompileItems) -> Val
         makers = [*prefix, *(w for w in wanted for _ in range(needed))]
         size = max(size, least)
         makers = makers[:size] + [item] * (size - len(makers))
-        draw.left -= size
+        draw.spend(size)
         values: list[Any] = []
         for maker in makers:
             _append(values, maker, draw, depth, unique=shape.unique)
@@ -85,7 +85,7 @@ def object_generator(
         _add_together(names, shape.together, makers)
         _fill(names, optional, least, most, needed)
         ordered = [name for name in makers if name in names]
-        draw.left -= len(ordered)
+        draw.spend(len(ordered))
         value = {name: makers[name](draw, depth + 1) for name in ordered}
         _add_extra(value, extra, (least, most), draw, depth)
         return value
@@ -171,5 +171,5 @@ def _add_extra(
                 else writer(draw, depth)
             )
         if key not in value:
-            draw.left -= 1
+            draw.spend(1)
             value[key] = maker(draw, depth + 1)

@@ -21,6 +21,7 @@ __all__ = [
     "schema_types",
 ]
 
+_DELICATE: Final = ("not", "if", "contains", "dependentSchemas", "propertyNames")
 _MOST_PLACES: Final = 500  # in one value; a hostile document gets no further
 
 
@@ -78,6 +79,122 @@ class FlatSchema:
         """The upper bound under this keyword."""
         return self.high.get(keyword, otherwise)
 
+    def read(self, place: SchemaLocation, taken: set[str], *, nullable: bool) -> None:
+        """Add what one schema asks."""
+        schema = place.schema
+        if not isinstance(schema, Mapping):
+            self.impossible = self.impossible or not schema
+            return
+        types = schema_types(schema, nullable=nullable)
+        if types is not None:
+            self.types = types if self.types is None else _common(self.types, types)
+            self.impossible = self.impossible or not self.types
+        self._read_values(schema)
+        self._read_choices(place, taken)
+        self._read_object(place)
+        self._read_array(place)
+        self._read_bounds(schema)
+        if isinstance(schema.get("pattern"), str):
+            self.patterns.append((schema["pattern"], place.where + "/pattern"))
+        if isinstance(schema.get("format"), str) and not self.format:
+            self.format = schema["format"]
+        if any(key in schema for key in _DELICATE):
+            self.delicate = True
+
+    def _read_values(self, schema: Mapping[str, Any]) -> None:
+        allowed = [schema["const"]] if "const" in schema else schema.get("enum")
+        if isinstance(allowed, list) and allowed:
+            before = self.allowed
+            self.allowed = allowed if before is None else [v for v in before if v in allowed]
+            self.impossible = self.impossible or not self.allowed
+        if isinstance(schema.get("examples"), list):
+            self.examples += schema["examples"]
+        if schema.get("example") is not None:
+            self.examples.append(schema["example"])
+        if schema.get("default") is not None:
+            self.defaults.append(schema["default"])
+
+    def _read_choices(self, place: SchemaLocation, taken: set[str]) -> None:
+        schema, where = place
+        for keyword in ("oneOf", "anyOf"):
+            raw = schema.get(keyword)
+            if not isinstance(raw, list) or not raw:
+                continue
+            branches = tuple(
+                SchemaLocation(part, f"{where}/{keyword}/{i}") for i, part in enumerate(raw)
+            )
+            self.delicate = True
+            # The same choice twice (a base that is met on two ways) must not be taken twice.
+            if any(raw == met for met in self.met):
+                continue
+            self.met.append(raw)
+            if not taken & {b.where for b in branches}:
+                self.choices.append(_named_choice(schema, branches))
+        if "if" in schema:
+            yes = SchemaLocation(
+                {"allOf": [schema["if"], schema.get("then", True)]}, where + "/then"
+            )
+            no = SchemaLocation(
+                {"allOf": [{"not": schema["if"]}, schema.get("else", True)]}, where + "/else"
+            )
+            if not taken & {yes.where, no.where}:
+                self.choices.append(SchemaChoice((yes, no)))
+
+    def _read_object(self, place: SchemaLocation) -> None:
+        schema, where = place
+        properties = schema.get("properties")
+        if isinstance(properties, Mapping):
+            for name, part in properties.items():
+                at = where + json_pointer("properties", name)[1:]
+                self.properties.setdefault(str(name), []).append(SchemaLocation(part, at))
+        required = schema.get("required")
+        if isinstance(required, list):
+            self.required += [r for r in required if isinstance(r, str) and r not in self.required]
+        extra = schema.get("additionalProperties")
+        if extra is False or schema.get("unevaluatedProperties") is False:
+            self.closed = True
+        elif isinstance(extra, Mapping):
+            self.additional.append(SchemaLocation(extra, where + "/additionalProperties"))
+        patterns = schema.get("patternProperties")
+        if isinstance(patterns, Mapping):
+            for pattern, part in patterns.items():
+                at = where + json_pointer("patternProperties", pattern)[1:]
+                self.named.append((str(pattern), SchemaLocation(part, at)))
+        if isinstance(schema.get("propertyNames"), Mapping | bool):
+            self.keys.append(SchemaLocation(schema["propertyNames"], where + "/propertyNames"))
+        together = schema.get("dependentRequired")
+        if isinstance(together, Mapping):
+            self.together.update({str(k): v for k, v in together.items() if isinstance(v, list)})
+
+    def _read_array(self, place: SchemaLocation) -> None:
+        schema, where = place
+        prefix = schema.get("prefixItems")
+        for i, part in enumerate(prefix if isinstance(prefix, list) else ()):
+            self.prefix.setdefault(i, []).append(SchemaLocation(part, f"{where}/prefixItems/{i}"))
+        items = schema.get("items")
+        if items is False:
+            self.no_more_items = True
+        elif isinstance(items, Mapping):
+            self.items.append(SchemaLocation(items, where + "/items"))
+        if isinstance(schema.get("contains"), Mapping):
+            self.contains.append(SchemaLocation(schema["contains"], where + "/contains"))
+        self.unique = self.unique or schema.get("uniqueItems") is True
+
+    def _read_bounds(self, schema: Mapping[str, Any]) -> None:
+        for keyword in ("minLength", "minItems", "minProperties", "minimum", "minContains"):
+            _raise(self.low, keyword, schema.get(keyword))
+        for keyword in ("maxLength", "maxItems", "maxProperties", "maximum"):
+            _lower(self.high, keyword, schema.get(keyword))
+        # OpenAPI 3.0 has a flag beside the bound, JSON Schema 2020-12 a bound of its own.
+        for keyword, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            value = schema.get(bound) if schema.get(keyword) is True else schema.get(keyword)
+            (_raise if bound == "minimum" else _lower)(
+                self.low if bound == "minimum" else self.high, keyword, value
+            )
+        multiple = schema.get("multipleOf")
+        if _is_number(multiple) and multiple > 0:
+            self.multiples.append(multiple)
+
 
 def schema_types(schema: Mapping[str, Any], *, nullable: bool) -> frozenset[str] | None:
     """The JSON types that one schema allows by itself; None when it does not say. `nullable` tells
@@ -116,11 +233,10 @@ def flatten(places: tuple[SchemaLocation, ...], references: References) -> FlatS
         if place.where in seen:
             continue
         seen.add(place.where)
-        if place.schema is False:
-            shape.impossible = True
         if isinstance(place.schema, Mapping):
             pending += _above(place, references)
-            _read(place, shape, taken, nullable=references.nullable)
+        if isinstance(place.schema, Mapping | bool):
+            shape.read(place, taken, nullable=references.nullable)
     return shape
 
 
@@ -138,69 +254,11 @@ def _above(place: SchemaLocation, references: References) -> list[SchemaLocation
     return found[::-1]
 
 
-def _read(place: SchemaLocation, shape: FlatSchema, taken: set[str], *, nullable: bool) -> None:
-    schema = place.schema
-    types = schema_types(schema, nullable=nullable)
-    if types is not None:
-        shape.types = types if shape.types is None else _common(shape.types, types)
-        shape.impossible = shape.impossible or not shape.types
-    _read_values(schema, shape)
-    _read_choices(place, shape, taken)
-    _read_object(place, shape)
-    _read_array(place, shape)
-    _read_bounds(schema, shape)
-    if isinstance(schema.get("pattern"), str):
-        shape.patterns.append((schema["pattern"], place.where + "/pattern"))
-    if isinstance(schema.get("format"), str) and not shape.format:
-        shape.format = schema["format"]
-    if any(key in schema for key in ("not", "if", "contains", "dependentSchemas", "propertyNames")):
-        shape.delicate = True
-
-
 def _common(left: frozenset[str], right: frozenset[str]) -> frozenset[str]:
     both = left & right
     if "integer" in left | right and "number" in left | right:
         both |= {"integer"}
     return both
-
-
-def _read_values(schema: Mapping[str, Any], shape: FlatSchema) -> None:
-    allowed = [schema["const"]] if "const" in schema else schema.get("enum")
-    if isinstance(allowed, list) and allowed:
-        before = shape.allowed
-        shape.allowed = allowed if before is None else [v for v in before if v in allowed]
-        shape.impossible = shape.impossible or not shape.allowed
-    if isinstance(schema.get("examples"), list):
-        shape.examples += schema["examples"]
-    if schema.get("example") is not None:
-        shape.examples.append(schema["example"])
-    if schema.get("default") is not None:
-        shape.defaults.append(schema["default"])
-
-
-def _read_choices(place: SchemaLocation, shape: FlatSchema, taken: set[str]) -> None:
-    schema, where = place
-    for keyword in ("oneOf", "anyOf"):
-        raw = schema.get(keyword)
-        if not isinstance(raw, list) or not raw:
-            continue
-        branches = tuple(
-            SchemaLocation(part, f"{where}/{keyword}/{i}") for i, part in enumerate(raw)
-        )
-        shape.delicate = True
-        # The same choice twice (a base that is met on two ways) must not be taken twice.
-        if any(raw == met for met in shape.met):
-            continue
-        shape.met.append(raw)
-        if not taken & {b.where for b in branches}:
-            shape.choices.append(_named_choice(schema, branches))
-    if "if" in schema:
-        yes = SchemaLocation({"allOf": [schema["if"], schema.get("then", True)]}, where + "/then")
-        no = SchemaLocation(
-            {"allOf": [{"not": schema["if"]}, schema.get("else", True)]}, where + "/else"
-        )
-        if not taken & {yes.where, no.where}:
-            shape.choices.append(SchemaChoice((yes, no)))
 
 
 def _named_choice(schema: Mapping[str, Any], branches: tuple[SchemaLocation, ...]) -> SchemaChoice:
@@ -217,64 +275,6 @@ def _named_choice(schema: Mapping[str, Any], branches: tuple[SchemaLocation, ...
         last = str(ref).rpartition("/")[2]
         names.append(str(targets.get(ref, targets.get(last, last))))
     return SchemaChoice(branches, tuple(names), by)
-
-
-def _read_object(place: SchemaLocation, shape: FlatSchema) -> None:
-    schema, where = place
-    properties = schema.get("properties")
-    if isinstance(properties, Mapping):
-        for name, part in properties.items():
-            at = where + json_pointer("properties", name)[1:]
-            shape.properties.setdefault(str(name), []).append(SchemaLocation(part, at))
-    required = schema.get("required")
-    if isinstance(required, list):
-        shape.required += [r for r in required if isinstance(r, str) and r not in shape.required]
-    extra = schema.get("additionalProperties")
-    if extra is False or schema.get("unevaluatedProperties") is False:
-        shape.closed = True
-    elif isinstance(extra, Mapping):
-        shape.additional.append(SchemaLocation(extra, where + "/additionalProperties"))
-    patterns = schema.get("patternProperties")
-    if isinstance(patterns, Mapping):
-        for pattern, part in patterns.items():
-            at = where + json_pointer("patternProperties", pattern)[1:]
-            shape.named.append((str(pattern), SchemaLocation(part, at)))
-    if isinstance(schema.get("propertyNames"), Mapping | bool):
-        shape.keys.append(SchemaLocation(schema["propertyNames"], where + "/propertyNames"))
-    together = schema.get("dependentRequired")
-    if isinstance(together, Mapping):
-        shape.together.update({str(k): v for k, v in together.items() if isinstance(v, list)})
-
-
-def _read_array(place: SchemaLocation, shape: FlatSchema) -> None:
-    schema, where = place
-    prefix = schema.get("prefixItems")
-    for i, part in enumerate(prefix if isinstance(prefix, list) else ()):
-        shape.prefix.setdefault(i, []).append(SchemaLocation(part, f"{where}/prefixItems/{i}"))
-    items = schema.get("items")
-    if items is False:
-        shape.no_more_items = True
-    elif isinstance(items, Mapping):
-        shape.items.append(SchemaLocation(items, where + "/items"))
-    if isinstance(schema.get("contains"), Mapping):
-        shape.contains.append(SchemaLocation(schema["contains"], where + "/contains"))
-    shape.unique = shape.unique or schema.get("uniqueItems") is True
-
-
-def _read_bounds(schema: Mapping[str, Any], shape: FlatSchema) -> None:
-    for keyword in ("minLength", "minItems", "minProperties", "minimum", "minContains"):
-        _raise(shape.low, keyword, schema.get(keyword))
-    for keyword in ("maxLength", "maxItems", "maxProperties", "maximum"):
-        _lower(shape.high, keyword, schema.get(keyword))
-    # OpenAPI 3.0 has a flag beside the bound, JSON Schema 2020-12 a bound of its own.
-    for keyword, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        value = schema.get(bound) if schema.get(keyword) is True else schema.get(keyword)
-        (_raise if bound == "minimum" else _lower)(
-            shape.low if bound == "minimum" else shape.high, keyword, value
-        )
-    multiple = schema.get("multipleOf")
-    if _is_number(multiple) and multiple > 0:
-        shape.multiples.append(multiple)
 
 
 def _raise(bounds: dict[str, float], keyword: str, value: Any) -> None:

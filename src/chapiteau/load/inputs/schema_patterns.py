@@ -44,6 +44,10 @@ class _Run:
     left: int = _MAX_LENGTH
     groups: dict[int, str] = field(default_factory=dict)
 
+    def spend(self) -> None:
+        """One more character or repeat."""
+        self.left -= 1
+
 
 _Piece = Callable[[_Run], str]
 
@@ -167,7 +171,7 @@ def _characters(op: str, value: Any) -> str:
 
 def _one_of(chars: str) -> _Piece:
     def write(run: _Run) -> str:
-        run.left -= 1
+        run.spend()
         return chars if len(chars) == 1 else run.chance.choice(chars)
 
     return write
@@ -191,7 +195,7 @@ def _repeat(piece: _Piece, least: int, most: int) -> _Piece:
         for _ in range(top if run.exact else run.chance.randint(least, top)):
             if run.left <= 0:
                 break
-            run.left -= 1
+            run.spend()
             written.append(piece(run))
         return "".join(written)
 

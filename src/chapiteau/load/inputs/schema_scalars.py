@@ -38,6 +38,10 @@ class SampleContext:
 
     tries: int = _TRIES  # values that may be thrown away because a check refused them
 
+    def spend(self, values: int) -> None:
+        """So many values are being written."""
+        self.left -= values
+
     def again(self) -> bool:
         """May one more value be made in place of one that was refused?"""
         self.tries -= 1

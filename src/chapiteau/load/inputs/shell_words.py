@@ -39,6 +39,10 @@ class ShellCommand:
     variables: list[str] = field(default_factory=list)  # `$NAME`, kept as it stands
     piped: bool = False  # it reads what another command writes
 
+    def give(self, text: str) -> None:
+        """The text of its here-document."""
+        self.given = text
+
 
 class ShellError(ValueError):
     """The quotes of a command line don't match."""
@@ -76,13 +80,14 @@ def split_commands(text: str) -> list[ShellCommand]:
 def _read_documents(text: str, at: int, documents: list[tuple[str, ShellCommand]]) -> int:
     """Give each command its here-document; where the text goes on after them."""
     for mark, command in documents:
-        command.given = ""
+        given = ""
         while at < len(text):
             line, _, _ = text[at:].partition("\n")
             at = min(len(text), at + len(line) + 1)
             if line.strip("\t\r ") == mark:
                 break
-            command.given += line.rstrip("\r") + "\n"
+            given += line.rstrip("\r") + "\n"
+        command.give(given)
     return at
 
 

@@ -1,5 +1,6 @@
 """Cookies of one virtual user (RFC 6265, as far as a client of a few hosts needs it)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chapiteau.load.protocols.urls import Address
@@ -40,8 +41,8 @@ class CookieJar:
 
     __slots__ = ("kept",)
 
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str, str], Cookie] = {}  # by domain, path and name
+    def __init__(self, kept: Mapping[tuple[str, str, str], Cookie] | None = None) -> None:
+        self.kept = dict(kept or {})  # by domain, path and name
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -51,9 +52,7 @@ class CookieJar:
 
     def copy(self) -> "CookieJar":
         """The same cookies in a jar of their own."""
-        made = CookieJar()
-        made.kept = dict(self.kept)
-        return made
+        return CookieJar(self.kept)
 
     def take(self, at: Address, fields: list[str]) -> None:
         """Set-Cookie fields of an answer from this address."""

@@ -53,6 +53,35 @@ class _Stream:
     parts: list[bytes] = field(default_factory=list)
     taken: int = 0  # bytes since we last said go on
 
+    def pour(self, size: int) -> memoryview:
+        """So much of our body, to be sent now."""
+        part, self.rest = self.rest[:size], self.rest[size:]
+        self.window -= size
+        return part
+
+    def widen(self, by: int) -> int:
+        """What we may send now that the window has grown."""
+        self.window += by
+        return self.window
+
+    def begin(self, status: int, head: bytes) -> None:
+        """The head of the answer has come."""
+        self.status = status
+        self.head = head
+
+    def expect(self, length: int) -> None:
+        """So many bytes of a body are announced."""
+        self.length = length
+
+    def take(self, part: bytes, size: int) -> int:
+        """A part of the body in a frame of that size; by how much the peer may go on, or 0."""
+        self.parts.append(part)
+        self.taken += size
+        if self.taken <= _OUR_WINDOW // 2:
+            return 0
+        taken, self.taken = self.taken, 0
+        return taken
+
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes | memoryview = b"") -> bytes:
     return (
@@ -146,8 +175,7 @@ class Http2Protocol:
             size = min(len(stream.rest), stream.window, self._window, self._frame_size)
             if size <= 0:
                 return
-            part, stream.rest = stream.rest[:size], stream.rest[size:]
-            stream.window -= size
+            part = stream.pour(size)
             self._window -= size
             self.out.append(_frame(_DATA, 0 if stream.rest else _END_STREAM, number, part))
 
@@ -228,13 +256,11 @@ class Http2Protocol:
             return None  # cancelled
         if not stream.status:
             raise Http2Error(_PROTOCOL, "data before a head")
-        stream.parts.append(_unpadded(flags, payload))
+        more = stream.take(_unpadded(flags, payload), len(payload))
         if flags & _END_STREAM:
             return self._answered(number)
-        stream.taken += len(payload)
-        if stream.taken > _OUR_WINDOW // 2:
-            self.out.append(_frame(_WINDOW, 0, number, struct.pack("!I", stream.taken)))
-            stream.taken = 0
+        if more:
+            self.out.append(_frame(_WINDOW, 0, number, struct.pack("!I", more)))
         return None
 
     def _headed(self) -> Event | None:
@@ -268,15 +294,14 @@ class Http2Protocol:
             raise Http2Error(_PROTOCOL, f"no status but {status[:20]!r}")
         if status[0] == 49:  # 1xx: the answer is still to come
             return ""
-        stream.status = int(status)
         lines = [b"HTTP/2.0 %s " % status]
         lines += [b"%s: %s" % pair for pair in pairs if not pair[0].startswith(b":")]
-        stream.head = b"\r\n".join([*lines, b""])
+        stream.begin(int(status), b"\r\n".join([*lines, b""]))
         if stream.head.count(b"\r") != len(lines) or stream.head.count(b"\n") != len(lines):
             return "a header field with the end of a line in it"  # RFC 9113 §8.2.1
         length = fields.get(b"content-length", b"")
         if length.isdigit() and len(length) < 20 and not stream.bare and stream.status != 304:
-            stream.length = int(length)
+            stream.expect(int(length))
         return ""
 
     def _malformed(self, number: int, what: str) -> StreamEnded:
@@ -309,7 +334,7 @@ class Http2Protocol:
                     raise Http2Error(_FLOW, f"a window of {value} bytes")
                 change, self._first_window = value - self._first_window, value
                 for number, stream in self._streams.items():
-                    stream.window += change
+                    stream.widen(change)
                     self._pour(number, stream)
             elif key == 5:
                 if not 16384 <= value < 1 << 24:
@@ -324,8 +349,7 @@ class Http2Protocol:
         if not by:
             raise Http2Error(_PROTOCOL, "a window that grows by nothing")
         if stream is not None:
-            stream.window += by
-            over = stream.window
+            over = stream.widen(by)
         else:
             self._window += by
             over = self._window

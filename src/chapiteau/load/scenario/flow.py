@@ -55,6 +55,13 @@ class FlowState:
     steps: int = 0  # requests answered so far in this session
     last: FlowResponse | None = None
 
+    def take(self, request: FlowRequest, response: FlowResponse) -> None:
+        """The answer to a request of this session."""
+        self.last = response
+        self.steps += 1
+        if response.json is not None and response.status < 400:
+            self.memory[request.name] = response.json
+
 
 class Flow(Protocol):
     """Writes the requests of a session, one at a time."""

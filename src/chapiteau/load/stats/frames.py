@@ -37,12 +37,21 @@ class MetricValue:
     value: float = 0.0
     values: Histogram = field(default_factory=Histogram)
 
+    def record(self, value: float) -> None:
+        """A counter adds up, a gauge keeps the latest."""
+        self.value = value + (self.value if self.kind == "counter" else 0.0)
+
+    def restart(self) -> None:
+        """Counters begin anew; gauges stay."""
+        if self.kind == "counter":
+            self.value = 0.0
+
     def merge(self, other: "MetricValue") -> None:
         """Add what another process has counted."""
         if self.kind == "trend":
             self.values.merge(other.values)
         else:
-            self.value = other.value + (self.value if self.kind == "counter" else 0.0)
+            self.record(other.value)
 
 
 @dataclass(kw_only=True)

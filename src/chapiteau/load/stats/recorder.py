@@ -63,6 +63,13 @@ class EndpointStats:
         """Bytes of an answer came that is not counted as a whole."""
         self.received += size
 
+    def count_answer(self, second: int, latency: int, service: int, status: int, size: int) -> None:
+        """An answer to a request that was meant to go out in this second; times in microseconds."""
+        self.latency[second].append(latency)
+        self.service.append(service)
+        self.codes.append(status)
+        self.received += size
+
     def count_cut(self) -> None:
         """A request was ended by us before its answer came."""
         self.cut += 1
@@ -172,12 +179,27 @@ class Recorder:
             if len(self._metrics) >= self._most:
                 return
             known = self._metrics[name] = MetricValue(kind)
-        if kind == "counter":
-            known.value += value
-        elif kind == "gauge":
-            known.value = value
-        else:
+        if kind == "trend":
             self._trends[name].append(round(value * 1000))
+        else:
+            known.record(value)
+
+    def drop(self) -> None:
+        """A session was due, and nobody could take it."""
+        self.dropped += 1
+
+    def unbegin(self) -> None:
+        """The session that has begun last counts as never begun."""
+        self.started -= 1
+
+    def end_early(self) -> None:
+        """The test is being ended: what is cut off from now on is no error."""
+        self.stopping = True
+
+    def fixture_failed(self, when: str) -> None:
+        """A user's set-up or tear-down failed; no session did."""
+        self.iterations[f"{when} of a user"][1] += 1
+        self.ended -= 1
 
     def restart(self, zero: float) -> None:
         """Begin another run: forget all, count seconds from `zero`."""
@@ -224,8 +246,7 @@ class Recorder:
         self._samples = {}
         self._trends.clear()
         for metric in self._metrics.values():
-            if metric.kind == "counter":
-                metric.value = 0.0
+            metric.restart()
         self.started = self.ended = self.dropped = self.retried = 0
         return frame
 

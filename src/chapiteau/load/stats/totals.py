@@ -4,7 +4,7 @@
 are merged exactly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -165,6 +165,10 @@ class Totals(Counts):
         self.merge(later)
         self.running, self.cpu, self.workers = running, cpu, workers
 
+    def note_lost(self, lost: Mapping[str, str]) -> None:
+        """Machines that are gone, and why."""
+        self.lost = dict(lost)
+
     # ── reading ───────────────────────────────────────────────────────────────────────────────
     def whole(self, key: str = "", first: int = 0, last: int | None = None) -> SecondStats:
         """All requests of a name, tag or ("") everything, of the seconds first … last - 1."""
@@ -172,6 +176,18 @@ class Totals(Counts):
         for second in series if last is None else range(first, last):
             if second >= first and (found := series.get(second)) is not None:
                 made.merge(found)
+        return made
+
+    def only_second(self, second: int, watched: Iterable[str]) -> "Totals | None":
+        """The requests of one second, beside all else as it is; None when one name had none."""
+        made = Totals(watched)
+        for key, series in made.series.items():
+            if second not in self.series[key]:
+                return None
+            series[second] = self.series[key][second]
+        made.rows.update(self.rows)
+        made.checks.update(self.checks)
+        made.iterations.update(self.iterations)
         return made
 
     @property

@@ -47,8 +47,9 @@ class Queue:
         self._fixed = fixed
         self._free = [0.0] * servers
 
-    def admit(self, now: float) -> float:
-        """First come, first served."""
+    def admit(self, now: float, mean: float | None = None) -> float:
+        """First come, first served; `mean` is the service's from now on."""
+        self.mean = self.mean if mean is None else mean
         start = max(now, self._free[0])
         end = start + (self.mean if self._fixed else self._chance.expovariate(1 / self.mean))
         heapq.heapreplace(self._free, end)
@@ -92,8 +93,7 @@ class Leaking:
     def admit(self, now: float) -> float:
         """As a queue, a little slower than the last."""
         self._served += 1
-        self._queue.mean = self._fresh * (1 + self._leak * self._served)
-        return self._queue.admit(now)
+        return self._queue.admit(now, self._fresh * (1 + self._leak * self._served))
 
 
 class Stalling:
@@ -158,8 +158,7 @@ class Metastable:
             self.tipped = True
         elif backlog <= 0:
             self.tipped = False
-        self._queue.mean = self._mean * (self._slow if self.tipped else 1.0)
-        self._end = self._queue.admit(now)
+        self._end = self._queue.admit(now, self._mean * (self._slow if self.tipped else 1.0))
         return self._end
 
 

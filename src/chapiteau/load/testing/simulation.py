@@ -104,7 +104,7 @@ class Simulation:
         cut = stopped if guard.ended is not None else stopped + guard.patience + 1.0
         for end, asked in inside:
             if end > cut and guard.ended is None:
-                totals.series[""].setdefault(int(asked), SecondStats()).bad += 1
+                totals.series[""].setdefault(int(asked), SecondStats()).merge(SecondStats(bad=1))
         _count(totals, [(asked, min(end, cut)) for end, asked in inside])
         # The engine waits until an overloaded service has worked off what it was given.
         self._now += max(stopped, last) + _PAUSE

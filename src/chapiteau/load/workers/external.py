@@ -151,7 +151,7 @@ def _request(record: Mapping[str, Any], session: Session) -> None:
     row = session.recorder.row(name)
     if status:
         row.statuses[status] += 1
-    row.received += int(record.get("received", 0))
+    row.add_received(int(record.get("received", 0)))
 
 
 def _check(record: Mapping[str, Any], session: Session) -> None:

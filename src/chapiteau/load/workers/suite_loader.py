@@ -139,10 +139,7 @@ def suite_from_flow(flow: Flow) -> Suite:
             if request.tags:
                 options["tags"] = request.tags
             response = await session.request(request.method, request.url, **options)
-            seen.last = _answer(response, remember=request.remember)
-            if seen.last.json is not None and response.status < 400:
-                memory[request.name] = seen.last.json
-            seen.steps += 1
+            seen.take(request, _answer(response, remember=request.remember))
 
     return Suite((Scenario(flow.name, send_all),))
 

@@ -71,8 +71,9 @@ class User:
         self.resting = False  # between two sessions of a loop
         self.task: asyncio.Task[None] | None = None
 
-    def call(self, due: float) -> None:
-        """Take a session that is due at this moment of the clock."""
+    def call(self, due: float, *, looping: bool = False) -> None:
+        """Take a session that is due at this moment of the clock, or one after the other."""
+        self.looping = looping
         self.due = due
         self.busy = True
         if self.task is None:
@@ -83,6 +84,10 @@ class User:
             self._call.wake()
         else:
             self._pool.loop.call_soon(self._call.wake)
+
+    def stop_looping(self) -> None:
+        """No further session after the one under way."""
+        self.looping = False
 
     async def rest(self, seconds: float) -> None:
         """Wait between two sessions of a loop."""

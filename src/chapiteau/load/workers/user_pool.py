@@ -48,6 +48,10 @@ class RunContext:
     asked: dict[str, Any] = field(default_factory=dict)  # users, seconds, sessions in all
     refused: list[str] = field(default_factory=list)  # why the file itself calls the run a failure
 
+    def share(self, shared: Any) -> None:
+        """What the run's set-up returned, here or in another process."""
+        self.shared = shared
+
 
 class UserPool:
     """Runs sessions in an asyncio loop: openly (`arrivals`) or closed (`keep`)."""
@@ -150,7 +154,7 @@ class UserPool:
         elif len(self._users) < self._most:
             self._new().call(due)
         else:
-            self._recorder.dropped += 1
+            self._recorder.drop()
 
     # ── closed model ──────────────────────────────────────────────────────────────────────────
     async def keep(
@@ -188,13 +192,12 @@ class UserPool:
     def _adjust(self, wanted: int) -> None:
         looping = [user for user in self._users if user.looping and user.busy]
         for user in looping[wanted:]:
-            user.looping = False
+            user.stop_looping()
         for _ in range(wanted - len(looping)):
             if not self.more():
                 return
             user = self._idle.pop() if self._idle else self._new()
-            user.looping = True
-            user.call(self.now())
+            user.call(self.now(), looping=True)
 
     # ── ending ────────────────────────────────────────────────────────────────────────────────
     async def drain(self, seconds: float) -> int:
@@ -260,8 +263,7 @@ class UserPool:
         while True:
             scenario = single or self._pick()
             begun = self.now() - late if self._pace else 0.0
-            if path.begin(late):
-                session.reset_cookies()
+            path.begin(late)
             good, counted = False, True
             try:
                 if before:
@@ -285,8 +287,7 @@ class UserPool:
 
     async def _rest(self, user: User, session: Session, begun: float, *, idle: bool) -> None:
         """Until the user's next session: after its own pause, and not before the pace allows."""
-        seconds = max(session.pause, begun + self._pace - self.now(), idle * _AFTER_FAILURE)
-        session.pause = 0.0
+        seconds = max(session.take_pause(), begun + self._pace - self.now(), idle * _AFTER_FAILURE)
         if not user.looping or self._left == 0:
             return
         await user.rest(seconds)
@@ -295,7 +296,7 @@ class UserPool:
         """What a scenario raised; false when the session counts as never begun."""
         if isinstance(exc, DataUsedUpError):
             self.used_up = exc.what
-            self._recorder.started -= 1
+            self._recorder.unbegin()
             return False
         if isinstance(exc, _BROKEN):
             self.broken = exc
@@ -349,8 +350,7 @@ class UserPool:
             except Exception as exc:  # noqa: BLE001 — as above
                 # The service may refuse a login under load: that is a failed session.
                 self._crashed(exc)
-                self._recorder.iterations[f"{when} of a user"][1] += 1
-                self._recorder.ended -= 1  # no session was
+                self._recorder.fixture_failed(when)
                 return False
         return True
 

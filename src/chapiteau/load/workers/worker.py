@@ -98,7 +98,7 @@ class Worker(OrderExecutor):
 
     async def prepare(self, order: Prepare) -> None:
         """Run the worker's set-up and make the users' pool."""
-        self._context.shared = order.shared
+        self._context.share(order.shared)
         await self._set_up("worker")
         if self._client is None or self._job is None:
             raise ScenarioError("prepare before setup")
@@ -137,7 +137,8 @@ class Worker(OrderExecutor):
                     sessions = arrivals.share(sessions, number, total)
                 users = self._users(step.shape, number, total)
                 await pool.keep(users, step.shape.seconds, self._stop, sessions)
-            self._recorder.stopping = self._stop.is_set()
+            if self._stop.is_set():
+                self._recorder.end_early()
             cut = await pool.drain(0.0 if self._stop.is_set() else step.drain)
         finally:
             self._change = lambda _shape: None
