@@ -25,8 +25,10 @@ from chapiteau.load.errors import NoSuchResultError
 from chapiteau.load.execution.control import (
     MAX_MARK_LENGTH,
     NO_ROOM,
+    AddedLoadEntry,
     ControlMessage,
     Headroom,
+    LiveState,
     all_marks,
     check_added_load,
     format_message,
@@ -147,12 +149,12 @@ def report_path(folder: Path, number: int) -> Path | None:
     return None
 
 
-def live(folder: Path) -> list[dict[str, Any]]:
+def live(folder: Path) -> list[LiveState]:
     """The state of each test that runs now, as of its last second."""
     found = []
     for path in sorted((folder / LIVE).glob("*.json")):
         try:
-            state = json.loads(path.read_text())
+            state: LiveState = json.loads(path.read_text())
         except (OSError, ValueError):
             continue
         if is_alive(int(state.get("pid", 0))):
@@ -169,7 +171,7 @@ def live(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _running(folder: Path, run: str) -> dict[str, Any] | None:
+def _running(folder: Path, run: str) -> LiveState | None:
     return next((state for state in live(folder) if state["run"] == run), None)
 
 
@@ -212,7 +214,7 @@ def add(
     rate: float = 0.0,
     who: str = "",
     clock: SystemClock | None = None,
-) -> dict[str, Any]:
+) -> AddedLoadEntry:
     """Add users (closed model) or sessions a second (open model) to a running test, to its end.
 
     What it says of it: `t`, seconds after its start, and `level`, what there is then. Raises
@@ -234,8 +236,7 @@ def add(
             if one["asked"] == asked:
                 if one["refused"]:
                     raise RefusedError(f"nothing was added: {one['refused']}")
-                answer: dict[str, Any] = one
-                return answer
+                return one
         clock.sleep(_LOOK)
         state = _running(folder, run)
     raise RefusedError(f"nothing was added: load test {run} has ended, or does not answer")
@@ -290,13 +291,13 @@ def log_of(folder: Path, run: str) -> Path:
 
 def follow(
     folder: Path, run: str, clock: SystemClock, *, known: bool = False
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LiveState]:
     """Its state, each time it has changed; at last {"run", "result": the stored number}.
 
     `known` says that it was there a moment ago. Raises NotFoundError when there is no such test,
     or when it left no result.
     """
-    before: dict[str, Any] | None = None
+    before: LiveState | None = None
     gone: float | None = None
     while True:
         done = _done(folder, run)

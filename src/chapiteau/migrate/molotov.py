@@ -9,11 +9,11 @@ import inspect
 import json
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from chapiteau.core.problems import did_you_mean
 from chapiteau.load.engine.session import Session
@@ -44,10 +44,18 @@ class _Declared:
     delay: float
 
     @property
-    def info(self) -> dict[str, Any]:
+    def info(self) -> dict[str, object]:
         """As events show it."""
         names = {"name": self.name, "weight": self.weight, "delay": self.delay}
         return {**names, "func": self.function}
+
+
+class _Answer(TypedDict):
+    """What `request` gives; `json_request` with the content read."""
+
+    content: Any
+    status: int
+    headers: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -55,7 +63,7 @@ class _Worker:
     """What one virtual user holds: its sessions by kind."""
 
     main: AioSession
-    others: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, object] = field(default_factory=dict)
 
 
 class Molotov:
@@ -63,7 +71,7 @@ class Molotov:
 
     def __init__(self) -> None:
         self.scenarios: list[_Declared] = []
-        self.variables: dict[str, Any] = {}
+        self.variables: dict[str, object] = {}
         self._fixtures: dict[str, Function] = {}
         self._factories: dict[str, Function] = {}
         self._listeners: list[Function] = []
@@ -79,7 +87,7 @@ class Molotov:
     # ── what files import ───────────────────────────────────────────────────────────────────
     def modules(self) -> dict[str, ModuleType]:
         """`molotov` and the parts of it that files import from."""
-        names: dict[str, Any] = {
+        names: dict[str, object] = {
             "scenario": self._scenario,
             "scenario_picker": lambda: _declare(self._pickers.append),
             "session_factory": lambda kind: _declare(
@@ -123,7 +131,7 @@ class Molotov:
 
     def _request(
         self, endpoint: str, verb: str = "GET", session_options: Any = None, **options: Any
-    ) -> dict[str, Any]:
+    ) -> _Answer:
         """Blocking, for fixtures; `content`, `status` and `headers` of the answer."""
         if self._blocking is None or _in_a_loop():
             raise ScenarioError(
@@ -138,9 +146,10 @@ class Molotov:
         headers = dict(answer.headers)
         return {"content": answer.content, "status": answer.status_code, "headers": headers}
 
-    def _json_request(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+    def _json_request(self, *arguments: Any, **options: Any) -> _Answer:
         found = self._request(*arguments, **options)
-        return {**found, "content": json.loads(found["content"])}
+        found["content"] = json.loads(found["content"])
+        return found
 
     # ── scenarios ───────────────────────────────────────────────────────────────────────────
     def suite(self, where: str) -> Suite:
@@ -165,7 +174,6 @@ class Molotov:
         async def run(session: Session) -> None:
             await self._run(declared, session)
 
-        run.__name__ = declared.name
         return run
 
     async def _run_picked(self, session: Session) -> None:
@@ -188,7 +196,7 @@ class Molotov:
         finally:
             session.settle()  # a worker's cookies outlive its steps, as in molotov
         await self.emit("scenario_success", **about)
-        session.pause = declared.delay + float(self._context.options.get("delay", 0.0))
+        session.rest(declared.delay + float(self._context.options.get("delay", 0.0)))
 
     async def _session_for(self, declared: _Declared, worker: _Worker) -> Any:
         """The session of the kind that the scenario's `session_factory=` default names."""
@@ -320,7 +328,7 @@ def _declare(add: Callable[[Function], object]) -> Decorator:
     return decorate
 
 
-def _call_with(function: Function, given: dict[str, Any]) -> Any:
+def _call_with(function: Function, given: Mapping[str, object]) -> Any:
     """Call it with those of the arguments that it takes."""
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

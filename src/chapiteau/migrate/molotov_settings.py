@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 
@@ -25,11 +25,24 @@ _LEFT: Final = {
 }
 
 
+class MolotovSettings(TypedDict, total=False):
+    """Settings of a load test, as chapiteau.toml would have them."""
+
+    target: str
+    users: int
+    iterations: int
+    duration: str
+    shape: str
+    processes: int
+    scenarios: list[str]
+    options: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MolotovTest:
     """What one test of a molotov.json says."""
 
-    settings: dict[str, Any]  # of ours; the target is relative to the file
+    settings: MolotovSettings  # of ours; the target is relative to the file
     environment: dict[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
@@ -49,7 +62,7 @@ def molotov_settings(text: str, test: str = "", *, name: str = "molotov.json") -
         raise_problems(
             name, [Problem("tests", f"has no test {test!r}" if test else "are several", hint)]
         )
-    chosen: dict[str, Any] = dict(tests[test])
+    chosen: Mapping[str, Any] = tests[test]
     environment = root.get("env")
     own = chosen.get("env")
     merged = {**_texts(environment), **_texts(own)}
@@ -60,7 +73,7 @@ def molotov_settings(text: str, test: str = "", *, name: str = "molotov.json") -
     )
 
 
-def _root(text: str, name: str) -> dict[str, Any]:
+def _root(text: str, name: str) -> Mapping[str, Any]:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as exc:
@@ -68,25 +81,25 @@ def _root(text: str, name: str) -> dict[str, Any]:
     root = raw.get("molotov") if isinstance(raw, dict) else None
     if not isinstance(root, dict):
         raise_problems(name, [Problem("molotov", "is missing: this is no molotov.json")])
-    return dict(root or {})
+    return root or {}
 
 
 def _texts(raw: Any) -> dict[str, str]:
     return {str(k): str(v) for k, v in raw.items()} if isinstance(raw, Mapping) else {}
 
 
-def _settings(chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(chosen: Mapping[str, Any]) -> MolotovSettings:
     workers = max(1, _whole(chosen.get("workers"), 1) * _whole(chosen.get("processes"), 1))
     seconds = _whole(chosen.get("duration"), 86_400)
     ramp = _whole(chosen.get("ramp_up"), 0)
-    settings: dict[str, Any] = {"target": str(chosen.get("scenario") or _FILE)}
+    settings = MolotovSettings(target=str(chosen.get("scenario") or _FILE))
     if chosen.get("single_run"):
-        settings |= {"users": workers, "iterations": workers}
+        settings["users"] = settings["iterations"] = workers
     elif ramp:
         rest = max(1, seconds - ramp)
         settings["shape"] = f"0->{workers} {ramp}s, {workers} {rest}s"
     else:
-        settings |= {"users": workers, "duration": f"{seconds}s"}
+        settings["users"], settings["duration"] = workers, f"{seconds}s"
         if runs := _whole(chosen.get("max_runs"), 0):
             settings["iterations"] = runs * workers  # molotov counts for each worker
     if processes := _whole(chosen.get("processes"), 0):

@@ -174,9 +174,10 @@ async def _add(hub: Hub, caller: Caller, query: _Add) -> dict[str, Any]:
     more = f"+{query.users} users" if query.users else f"+{query.rate:g}/s"
 
     def add() -> dict[str, Any]:
-        return client.add(
+        added = client.add(
             hub.reports, query.run, users=query.users, rate=query.rate, who=caller.name
         )
+        return dict(added)
 
     try:
         found = await asyncio.to_thread(add)

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from chapiteau.load.cli.options import config_flag, folder_of
 
 if TYPE_CHECKING:
     from chapiteau.load.cli.output import ProgressLine
+    from chapiteau.load.execution.control import LiveState
 
 __all__ = ["add", "attach", "mark", "run_in_background", "stop"]
 
@@ -36,7 +37,7 @@ def run_in_background(folder: Path, *, keep: bool) -> int:
     return 0
 
 
-def _the_one(run: str, found: list[dict[str, Any]]) -> str:
+def _the_one(run: str, found: Sequence["LiveState"]) -> str:
     from chapiteau.core.errors import NotFoundError, UsageError
 
     runs = [str(state["run"]) for state in found]

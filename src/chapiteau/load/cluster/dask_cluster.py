@@ -10,13 +10,13 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from distributed import Client, Event, KilledWorker, Security
+from distributed import Client, Event, Future, KilledWorker, Security
 from distributed.diagnostics.plugin import UploadFile
 from msgspec import structs
 
@@ -66,7 +66,7 @@ class DaskCluster:
         self._client: Any = None
         self._workers: dict[str, str] = {}  # host → the worker that carries its relay
         self._folders: dict[str, str] = {}  # worker → its local directory
-        self._tasks: dict[str, Any] = {}
+        self._tasks: dict[str, Future[Any]] = {}
         self._carried: set[str] = set()  # hosts whose task has begun
         self._watches: dict[str, asyncio.Task[None]] = {}  # of the hosts' tasks
         self._events: asyncio.Queue[tuple[str, Report]] = asyncio.Queue()
@@ -115,12 +115,11 @@ class DaskCluster:
                 )
             await asyncio.sleep(1)
 
-    async def _there(self) -> dict[str, dict[str, Any]]:
+    async def _there(self) -> Mapping[str, Mapping[str, object]]:
         """All workers by address: what a client of Dask knows by itself may lack some."""
         client = await self._connected()
-        found: dict[str, dict[str, Any]] = (await client.scheduler.identity(n_workers=-1))[
-            "workers"
-        ]
+        known = await client.scheduler.identity(n_workers=-1)
+        found: Mapping[str, Mapping[str, object]] = known["workers"]
         return found
 
     @property
@@ -162,7 +161,7 @@ class DaskCluster:
         client.subscribe_topic(self._topic, self._heard)
         return client
 
-    def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
+    def _heard(self, event: tuple[float, Mapping[str, Any]]) -> None:
         _, told = event
         host = told["host"]
         (report,) = report_reader().feed(told["line"])

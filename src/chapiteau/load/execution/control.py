@@ -8,7 +8,7 @@ once; the test itself asks the same again when the order arrives.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 import msgspec
 
@@ -21,8 +21,10 @@ __all__ = [
     "MAX_MARK_LENGTH",
     "NO_ROOM",
     "AddedLoad",
+    "AddedLoadEntry",
     "ControlMessage",
     "Headroom",
+    "LiveState",
     "added_load_marks",
     "added_load_section",
     "all_marks",
@@ -155,6 +157,50 @@ def headroom(test: LoadTest, shape: Shape, at: float, *, is_open: bool, replay: 
     )
 
 
+class AddedLoadEntry(TypedDict):
+    """An order as a result document has it: `AddedLoad`, and its text."""
+
+    asked: float
+    t: float
+    who: str
+    users: int
+    rate: float
+    level: float
+    refused: str
+    text: str
+
+
+class LiveState(TypedDict, total=False):
+    """What watchers of a running test see of it; at its end `run` and `result` only."""
+
+    run: str
+    pid: int
+    kind: str
+    name: str
+    target: str
+    objective: str
+    started: float
+    seconds: float
+    requests: int
+    errors: float
+    p50: float | None
+    p99: float | None
+    dropped: int
+    soundness: Any
+    so_far: list[Any]
+    rows: Any
+    failures: Any
+    timeline: list[Any]
+    room: Any
+    load: list[str]
+    added: list[AddedLoadEntry]
+    marks: list[Any]
+    ended_by: str
+    phase: str  # of a search: what its step is for, and its rate
+    rate: float
+    result: int
+
+
 def check_added_load(room: Headroom, *, users: int = 0, rate: float = 0.0) -> Problem | None:
     """Why so much may not be added; None when it may. `users` and `rate` are what is asked for."""
     if room.fixed:
@@ -179,7 +225,7 @@ def check_added_load(room: Headroom, *, users: int = 0, rate: float = 0.0) -> Pr
     return None
 
 
-def added_load_section(found: Sequence[AddedLoad]) -> list[dict[str, Any]]:
+def added_load_section(found: Sequence[AddedLoad]) -> list[AddedLoadEntry]:
     """The orders as a result document has them."""
     return [msgspec.to_builtins(one) | {"text": one.text} for one in found]
 

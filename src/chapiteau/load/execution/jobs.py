@@ -66,7 +66,7 @@ def find_job(
 
     Raises UsageError, NotFoundError, TargetNotAllowedError, ScenarioError.
     """
-    raw: dict[str, Any] = {"target": target, **given}
+    raw: Mapping[str, Any] = {"target": target, **given}
     name = target
     where = ""
     told: tuple[Problem, ...] = ()
@@ -95,7 +95,7 @@ def _is_name(target: str) -> bool:
 
 def _section(
     name: str, given: Mapping[str, Any], project: ProjectFile | None
-) -> tuple[dict[str, Any], str]:
+) -> tuple[Mapping[str, Any], str]:
     tests = project.section("load") if project is not None else {}
     if name not in tests:
         raise NotFoundError(
@@ -194,7 +194,7 @@ def _is_molotov_json(target: str) -> bool:
 
 def _molotov_test(
     target: str, given: Mapping[str, Any]
-) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
     """The settings of a test in a molotov.json, those given over them; its `env` is set."""
     place, _, test = target.partition(f"{_MOLOTOV_FILE}:")
     path = Path(place) / _MOLOTOV_FILE if test else Path(target)

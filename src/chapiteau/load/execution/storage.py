@@ -7,11 +7,11 @@ import sqlite3
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from chapiteau.load.execution.control import ControlMessage, read_messages
+from chapiteau.load.execution.control import ControlMessage, LiveState, read_messages
 from chapiteau.load.report.document import failures_of, soundness
 from chapiteau.load.report.live import busiest_endpoints, live_samples
 from chapiteau.load.report.result import LoadResult, TimelinePoint
@@ -76,7 +76,7 @@ class LiveFile:
         """What the watchers call this test."""
         return self._path.stem
 
-    def write(self, state: dict[str, Any]) -> None:
+    def write(self, state: LiveState) -> None:
         """Replace the state; a full disk costs the watchers a second, never the test."""
         draft = self._path.with_suffix(".tmp")
         with contextlib.suppress(OSError):
@@ -116,11 +116,13 @@ def live_state(
     seconds: float,
     totals: Totals,
     points: Sequence[TimelinePoint],
-) -> dict[str, Any]:
+) -> LiveState:
     """The last five minutes and the totals so far. `names`: its kind, name and target."""
     latency = totals.latency
     return {
-        **names,
+        "kind": names["kind"],
+        "name": names["name"],
+        "target": names["target"],
         "objective": test.objective,
         "started": started,
         "seconds": seconds,

@@ -70,7 +70,7 @@ def strip_responses(text: str) -> str:
     return json.dumps({"log": slim}, separators=(",", ":"))
 
 
-def _slim(entry: dict[str, Any]) -> dict[str, Any]:
+def _slim(entry: Mapping[str, Any]) -> dict[str, object]:
     response = entry.get("response", {})
     return {
         **{key: entry[key] for key in _KEPT if key in entry},
@@ -90,7 +90,7 @@ def _kind(entry: Any) -> str:
         return ""
 
 
-def _home(log: dict[str, Any], base: str) -> str:
+def _home(log: Mapping[str, Any], base: str) -> str:
     """The base URL that the visit was about; "" when that can't be told."""
     entries = [e for e in log["entries"] if isinstance(e, dict)]
     asked = {url_origin(str(e["request"].get("url"))) for e in entries if _asks(e)}
@@ -119,7 +119,7 @@ def _asks(entry: Mapping[str, Any]) -> bool:
     return isinstance(entry.get("request"), dict)
 
 
-def _log(text: str | bytes, name: str) -> tuple[dict[str, Any], list[Problem]]:
+def _log(text: str | bytes, name: str) -> tuple[Mapping[str, Any], list[Problem]]:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as exc:

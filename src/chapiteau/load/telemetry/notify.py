@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate, make_msgid
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -72,7 +72,7 @@ def parse_recipient(text: str) -> Recipient:
     )
 
 
-def webhook_payload(document: LoadResult) -> dict[str, Any]:
+def webhook_payload(document: LoadResult) -> dict[str, object]:
     """What a webhook gets: the verdict and the figures. `text` is what chats show."""
     verdict = document.verdict
     keys = ("requests", "rate", "errors", "p50", "p90", "p99", "max")

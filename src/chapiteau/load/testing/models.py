@@ -8,6 +8,7 @@ simulated runs, so that both have the same truth.
 import heapq
 import math
 import random
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from chapiteau.core.errors import UsageError
@@ -204,7 +205,7 @@ _KINDS: Final[dict[str, type[Any]]] = {
 }
 
 
-def model_of(kind: str, settings: dict[str, Any]) -> Model:
+def model_of(kind: str, settings: Mapping[str, Any]) -> Model:
     """A model by its name. Raises UsageError for an unknown one."""
     if kind not in _KINDS:
         raise UsageError(f"no model {kind!r}", hint=did_you_mean(kind, _KINDS))

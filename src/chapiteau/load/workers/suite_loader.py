@@ -6,12 +6,13 @@ import contextlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, cast
 
 from chapiteau.core.errors import NotFoundError
+from chapiteau.load.engine.client import Options
 from chapiteau.load.engine.response import Response
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ScenarioError
@@ -81,7 +82,7 @@ def foreign_adapter(name: str) -> Callable[..., Any]:
 # Stand-ins for the other testers' modules are in sys.modules only while such a file is imported.
 
 
-def load_foreign(path: Path, options: dict[str, Any]) -> Suite | None:
+def load_foreign(path: Path, options: Mapping[str, str]) -> Suite | None:
     """The suite of another load tester's scenario file; None when the file is ours."""
     kind = foreign_kind(path.read_text(encoding="utf-8", errors="replace"))
     if kind == "molotov":
@@ -100,7 +101,7 @@ def foreign_shape(path: Path) -> str | None:
     return "" if kind else None
 
 
-def suite_from_file(path: Path, options: dict[str, Any] | None = None) -> Suite:
+def suite_from_file(path: Path, options: Mapping[str, str] | None = None) -> Suite:
     """Import a scenario file: ours, or one of Molotov, Loads or Locust.
 
     Raises NotFoundError, ScenarioError (with what went wrong).
@@ -129,7 +130,7 @@ def suite_from_flow(flow: Flow) -> Suite:
         while (request := flow.next(session.random, seen)) is not None:
             if request.think:
                 await asyncio.sleep(request.think)
-            options: dict[str, Any] = {"headers": dict(request.headers)}
+            options: Options = {"headers": dict(request.headers)}
             if request.body:
                 options["data"] = request.body
             if request.name:

@@ -41,7 +41,7 @@ class RunContext:
 
     worker: int
     workers: int
-    options: dict[str, Any]
+    options: dict[str, str]
     shared: Any = None
     base: str = ""  # URL that relative requests start from
     state: dict[str, Any] = field(default_factory=dict)

@@ -28,7 +28,7 @@ class CaughtResponse:
         self._answer = answer
         self._row = row
         self._verdict: bool | Exception | None = None
-        self.request_meta: dict[str, Any] = {"name": row}
+        self.request_meta: dict[str, object] = {"name": row}
 
     def success(self) -> None:
         """It was good, whatever the status."""
@@ -37,6 +37,13 @@ class CaughtResponse:
     def failure(self, why: Any) -> None:
         """It was bad, whatever the status."""
         self._verdict = why if isinstance(why, Exception) else CatchResponseError(str(why))
+
+    def read_js(self) -> None:
+        """Have the answer's JSON at hand as `js`; content that is none is a failure."""
+        try:
+            self.js = self._answer.json() if self._answer.content else None
+        except ValueError as exc:
+            self.failure(f"no JSON in the answer: {exc}")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._answer, name)
@@ -142,11 +149,7 @@ class RestCalls:
         headers |= given.pop("headers", None) or {}
         given |= {"headers": headers, "catch_response": True}
         with self.client.request(method, url, **given) as response:
-            response.js = None
-            try:
-                response.js = response.json() if response.content else None
-            except ValueError as exc:
-                response.failure(f"no JSON in the answer: {exc}")
+            response.read_js()
             try:
                 yield response
             except Steering:

@@ -88,7 +88,7 @@ class Stats:
     def __init__(self) -> None:
         self.total = Entry()
         self.entries: dict[tuple[str, str], Entry] = {}
-        self.errors: dict[str, Any] = {}
+        self.errors: dict[str, object] = {}
         self.history: list[Any] = []
 
     @property
@@ -103,7 +103,7 @@ class Stats:
         """The entry of a name and method; an empty one when there was no such request."""
         return self.entries.setdefault((name, method), Entry(name, method))
 
-    def add(self, info: dict[str, Any]) -> None:
+    def add(self, info: Mapping[str, Any]) -> None:
         """A request event."""
         milliseconds = float(info.get("response_time") or 0.0)
         size, failed = int(info.get("response_length") or 0), info.get("exception") is not None
@@ -125,10 +125,14 @@ class Runner:
         self.state = "running"
         self.user_count = self.target_user_count = 0
         self.worker_count = 1
-        self.clients: dict[str, Any] = {}
-        self.errors: dict[str, Any] = {}
-        self.exceptions: dict[str, Any] = {}
+        self.clients: dict[str, object] = {}
+        self.errors: dict[str, object] = {}
+        self.exceptions: dict[str, object] = {}
         self.client_id = "chapiteau"
+
+    def count_user(self) -> None:
+        """One more user has begun."""
+        self.user_count += 1
 
     @property
     def stats(self) -> Stats:

@@ -1,7 +1,7 @@
 """What a locust task may raise to steer its user, and locust's event hooks."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-Fired = Callable[[str, dict[str, Any]], None]
+Fired = Callable[[str, Mapping[str, Any]], None]
 
 
 class LocustError(Exception):
@@ -67,7 +67,7 @@ class RescheduleTaskImmediately(Steering):
     """Drop this task, take another at once."""
 
 
-def _ignore(_name: str, _info: dict[str, Any]) -> None:
+def _ignore(_name: str, _info: Mapping[str, Any]) -> None:
     """Nobody asked to see what is fired."""
 
 
@@ -91,7 +91,7 @@ class EventHook:
         self._fired(self._name, info)
         self.emit(info, reverse=reverse)
 
-    def emit(self, info: dict[str, Any], *, reverse: bool = False) -> None:
+    def emit(self, info: Mapping[str, Any], *, reverse: bool = False) -> None:
         """Call the listeners. One that fails ends neither the test nor the task, as in locust;
         but it may steer the user."""
         for listener in self.listeners[::-1] if reverse else list(self.listeners):

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -50,7 +51,7 @@ def _nothing(*_arguments: Any, **_more: Any) -> None:
 
 def locust_modules(events: raised.Events) -> dict[str, ModuleType]:
     """`locust` and the parts of it that files import from."""
-    names: dict[str, Any] = {
+    names: dict[str, object] = {
         **{name: getattr(part, name) for part in (raised, tasks, users) for name in part.__all__},
         "events": events,
         "__version__": "2.46",
@@ -182,7 +183,7 @@ class _LocustFile:
             user.on_start()
             return run
 
-        self._environment.runner.user_count += 1
+        self._environment.runner.count_user()
         self._await_more_users()
         session.state[_KEPT] = (blocking, await blocking.run(enter))
 
@@ -212,12 +213,12 @@ class _LocustFile:
         if self._environment.runner.state == "stopped" and not run.over:
             await blocking.run(run.end)
         if run.over:
-            session.pause = _RESTING
+            session.rest(_RESTING)
             return
         try:
-            session.pause = await blocking.run(run.step)
+            session.rest(await blocking.run(run.step))
         except Exception:
-            session.pause = users.waiting_time(run.user, run.user)
+            session.rest(users.waiting_time(run.user, run.user))
             raise
         finally:
             session.settle()  # a user's cookies outlive its tasks
@@ -238,7 +239,7 @@ class _LocustFile:
             self._assigned.append(short[0] if short else best)
         return self._assigned[place]
 
-    def _fired(self, event: str, info: dict[str, Any]) -> None:
+    def _fired(self, event: str, info: Mapping[str, Any]) -> None:
         """`events.request.fire(…)`: something that the file has timed by itself."""
         if self._counting is None or event not in _MEASURED:
             return

@@ -116,7 +116,7 @@ class User:
         """Stop after this task."""
         raise StopUser
 
-    def context(self) -> dict[str, Any]:
+    def context(self) -> dict[str, object]:
         return {}
 
 

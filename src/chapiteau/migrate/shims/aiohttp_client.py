@@ -168,8 +168,8 @@ class AioSession:
     def _absolute(self, url: Any) -> str:
         return urls.join(self._base, str(url)) if self._base else str(url)
 
-    async def _send(self, method: str, url: str, given: dict[str, Any]) -> AioResponse:
-        merged: dict[str, Any] = {
+    async def _send(self, method: str, url: str, given: Mapping[str, Any]) -> AioResponse:
+        merged: dict[str, object] = {
             **given,
             "headers": {**self.headers, **(given.get("headers") or {})},
             "auth": given.get("auth") or self._settings.get("auth"),

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from chapiteau.load.inputs.openapi.serialization import encode_multipart
@@ -33,13 +33,14 @@ def read_arguments(method: str, url: str, given: Mapping[str, Any]) -> RequestAr
     Raises TypeError for a body that can't be sent.
     """
     headers = {_text(k): _text(v) for k, v in _items(given.get("headers")) if v is not None}
-    request = RequestArguments(method.upper(), url, headers)
-    request.body, kind = _body(given)
+    body, kind = _body(given)
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind
     if cookies := given.get("cookies"):
         headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in _items(cookies))
+    request = RequestArguments(method.upper(), url, headers, body)
     _authorise(request, given.get("auth"))
+    headers, body = request.headers, request.body  # which may be others now
     options = {
         "params": _params(given.get("params")),
         "timeout": _timeout(given.get("timeout")),
@@ -47,11 +48,12 @@ def read_arguments(method: str, url: str, given: Mapping[str, Any]) -> RequestAr
         "name": given.get("name") or None,
         "expect": given.get("expect"),
         "headers": headers or None,
-        "data": request.body or None,
+        "data": body or None,
     }
     # No options at all: then our session has the request ready from the time before.
-    request.options = {key: value for key, value in options.items() if value is not None}
-    return request
+    return replace(
+        request, options={key: value for key, value in options.items() if value is not None}
+    )
 
 
 def _items(pairs: Any) -> list[tuple[Any, Any]]:
@@ -134,7 +136,7 @@ def _multipart(data: Any, files: Any) -> tuple[bytes, str]:
 
 
 # ── the rest ──────────────────────────────────────────────────────────────────────────────────
-def _params(raw: Any) -> dict[str, Any] | None:
+def _params(raw: Any) -> dict[str, str | list[object]] | None:
     """Query parameters; one that is None is not sent."""
     if isinstance(raw, str | bytes):
         pairs = (piece.partition("=") for piece in _text(raw).split("&") if piece)

@@ -7,7 +7,7 @@ the rate of an `async def` (docs/how-to/migrate-from-locust.md).
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -147,7 +147,7 @@ class HttpSession:
         self.headers: dict[str, str] = {}
         self.auth: Any = None
         self.verify: Any = True
-        self.params: dict[str, Any] = {}
+        self.params: dict[str, object] = {}
         self.cookies = _Cookies(blocking.session, lambda: self.base_url)
         self._blocking = blocking
 
@@ -165,13 +165,13 @@ class HttpSession:
         """Nothing: there are no adapters."""
 
     def _prepare(
-        self, method: str, url: str, body: tuple[Any, ...], given: dict[str, Any]
+        self, method: str, url: str, body: tuple[Any, ...], given: Mapping[str, Any]
     ) -> RequestArguments:
         """The request with what the session adds to it."""
         given = {**dict(zip(("data", "json"), body, strict=False)), **given}
         headers = {**self.headers, **(given.get("headers") or {})}
         auth = given.get("auth") if given.get("auth") is not None else self.auth
-        merged: dict[str, Any] = {**given, "headers": headers, "auth": auth}
+        merged: dict[str, object] = {**given, "headers": headers, "auth": auth}
         if self.params:
             merged["params"] = {**self.params, **(given.get("params") or {})}
         if self.base_url and not url.startswith(("http://", "https://")):
@@ -213,7 +213,7 @@ class _Cookies:
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._session.cookies = type(self._session.cookies)()
+        self._session.cookies.kept.clear()
 
     def __getitem__(self, name: str) -> str:
         if not (value := self._session.cookies.get(name)):

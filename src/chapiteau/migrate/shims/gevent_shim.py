@@ -111,7 +111,7 @@ def _joinall(
 
 def gevent_modules() -> dict[str, ModuleType]:
     """`gevent` and its parts, for scenario files that import them."""
-    contents: dict[str, dict[str, Any]] = {
+    contents: dict[str, dict[str, object]] = {
         "gevent": {
             "sleep": _sleep,
             "spawn": _Greenlet,
