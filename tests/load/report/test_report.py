@@ -17,8 +17,9 @@ from chapiteau.core.histogram import Histogram
 from chapiteau.load.report import render
 from chapiteau.load.report.document import document, latency_figures, soundness
 from chapiteau.load.report.html import as_html
-from chapiteau.load.report.result import Facts, LoadResult
-from chapiteau.load.report.text import as_text
+from chapiteau.load.report.html_sections import capacity_section
+from chapiteau.load.report.result import CapacitySection, Facts, LoadResult, SearchStep
+from chapiteau.load.report.text import as_text, whole_points
 from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.verdict.objectives import evaluate_objectives, parse_objectives
@@ -247,3 +248,52 @@ def test_a_scenarios_own_numbers_are_json() -> None:
     assert found["a"] == {"name": "a", "kind": "counter", "value": 2.0}
     assert found["b"] == {"name": "b", "kind": "gauge", "value": 3.0}
     assert found["c"]["count"] == 1
+
+
+def test_the_report_says_first_whether_the_measurement_is_sound() -> None:
+    sound = made(served(100), "p99 < 10s", 100.0)
+    late = served(100)
+    for _ in range(100):
+        late.lag.record(9_000)
+    unsound, tight, wide = (
+        made(late),
+        made(late, "p50 < 50ms", 100.0),
+        made(late, "p50 < 1s", 100.0),
+    )
+
+    assert as_text(sound).startswith("✓ met")
+    assert as_html(sound).index("The measurement is sound") < as_html(sound).index("✓ met")
+    assert as_text(unsound).startswith("! the measurement is not sound: sessions began 9 ms late")
+    assert as_html(unsound).index("is not sound") < as_html(unsound).index("no objective was given")
+    assert (tight.verdict.word, tight.soundness.sound) == ("generator-limited", False)
+    assert (wide.verdict.word, wide.soundness.sound) == ("met", True)  # a tenth of the limit
+
+
+@pytest.mark.parametrize("seconds", [3.0, 3.4])
+def test_a_part_of_a_second_is_not_drawn_as_a_drop(seconds: float) -> None:
+    totals = served(3)
+    recorder = Recorder()
+    recorder.row("GET /").latency[3].append(1000)  # while the last sessions end
+    totals.add(recorder.flush())
+    found = made(totals, seconds=seconds)
+
+    assert [point.rate for point in found.timeline] == [3, 3, 3, 1]
+    assert [point.rate for point in whole_points(found)] == [3, 3, 3]
+    assert "rate ▁▁▁\n" in as_text(found)
+
+
+def test_one_user_is_no_point_on_the_axis_of_rates() -> None:
+    step = {"seconds": 5.0, "p50": 0.01, "errors": 0.0, "running": 1.0, "why": ""}
+    capacity = CapacitySection(
+        outcome="held", held=100.0, held_requests=100.0, failed=None, interval=None, notes=[],
+        steps=[
+            SearchStep(phase="probe", rate=80.0, reached=80.0, p99=0.5, outcome="kept", **step),
+            SearchStep(phase="hold", rate=90.0, reached=90.0, p99=0.02, outcome="kept", **step),
+            SearchStep(phase="hold", rate=100.0, reached=100.0, p99=0.03, outcome="kept", **step),
+        ],
+    )  # fmt: skip
+    page = capacity_section(capacity)
+
+    assert "<td>one user</td>" in page
+    assert ">90/s</text>" in page
+    assert ">80/s</text>" not in page

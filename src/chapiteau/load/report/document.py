@@ -29,7 +29,7 @@ from chapiteau.load.stats.recorder import OTHER_ENDPOINTS, encode_histogram
 from chapiteau.load.stats.totals import EndpointTotals, Totals
 from chapiteau.load.verdict.objectives import Finding, Objective
 from chapiteau.load.verdict.run_verdict import Verdict
-from chapiteau.load.verdict.step_guard import late_start
+from chapiteau.load.verdict.step_guard import generator_fault
 
 __all__ = [
     "document",
@@ -81,7 +81,7 @@ def document(
 def _judged_soundness(
     totals: Totals, notes: Sequence[str], verdict: Verdict, findings: Sequence[Finding]
 ) -> Soundness:
-    """Soundness that never contradicts the verdict: both judge lateness by the same limit."""
+    """Soundness that never contradicts the verdict."""
     found = soundness(totals, notes, [finding.objective for finding in findings])
     limited = verdict.word == "generator-limited"
     if limited and found.sound and not found.notes:
@@ -183,17 +183,12 @@ def soundness(
 ) -> Soundness:
     """Whether the generator kept its promises; `notes` come after its own."""
     lag, unread = totals.lag, totals.unread
-    late = late_start(totals, objectives)
+    fault = generator_fault(totals, objectives)
     # A process that a scenario has held up tells of many seconds at once.
     peak = min(1.0, max((max(parts) for parts in totals.cpu.values()), default=0.0))
-    limited = (
-        bool(totals.own_failures or totals.held_up)
-        or late > 0
-        or (peak > 0.97 and totals.dropped > 0)
-    )
     return Soundness(
-        sound=not limited,
-        notes=[*_notes(totals, late, _seconds(unread, 0.99) or 0.0, peak), *notes],
+        sound=not fault,
+        notes=[*_notes(totals, fault, _seconds(unread, 0.99) or 0.0, peak), *notes],
         lag_p50=_seconds(lag, 0.5),
         lag_p99=_seconds(lag, 0.99),
         lag_max=lag.high / 1e6 if lag.count else None,
@@ -213,13 +208,11 @@ def _seconds(histogram: Histogram, share: float) -> float | None:
     return histogram.quantile(share) / 1e6 if histogram.count else None
 
 
-def _notes(totals: Totals, late: float, unread99: float, peak: float) -> list[str]:
+def _notes(totals: Totals, fault: str, unread99: float, peak: float) -> list[str]:
     """What to know before one believes the figures."""
     notes = []
-    if late:
-        notes.append(
-            f"sessions began up to {late * 1000:.0f} ms late (p99): the generator was too slow"
-        )
+    if "late" in fault:
+        notes.append(f"{fault}: the generator was too slow")
     if totals.dropped:
         notes.append(
             f"{totals.dropped} sessions were dropped, since all allowed users were busy: "

@@ -6,7 +6,12 @@ from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
 from chapiteau.load.report.result import EndpointRow, LoadResult, TotalsSection
-from chapiteau.load.report.text import finding_mark, format_seconds, verdict_mark
+from chapiteau.load.report.text import (
+    finding_mark,
+    format_seconds,
+    unsound_lines,
+    verdict_mark,
+)
 
 __all__ = ["as_csv", "as_junit", "as_markdown"]
 
@@ -83,6 +88,7 @@ def as_markdown(document: LoadResult) -> str:
     """A comment for a merge request."""
     verdict, totals = document.verdict, document.totals
     lines = [
+        *(f"**{_plain(line)}**\n" for line in unsound_lines(document)),
         f"### {verdict_mark(verdict.word)} {_plain(verdict.line)}",
         "",
         (

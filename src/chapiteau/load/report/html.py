@@ -37,6 +37,7 @@ from chapiteau.load.report.text import (
     own_value,
     verdict_mark,
     warmup_lines,
+    whole_points,
 )
 from chapiteau.load.verdict.objectives import JudgedObjective
 
@@ -90,12 +91,21 @@ def _banner(document: LoadResult) -> str:
     word = verdict.word
     rows = "".join(_finding(finding) for finding in verdict.findings)
     return (
-        f'<section class="banner {word.replace(" ", "-")}"><div class="word">'
+        f'<section class="banner {word.replace(" ", "-")}">{_soundness_line(document.soundness)}'
+        f'<div class="word">'
         f"{verdict_mark(word)} {escape(word)}</div><strong>{escape(verdict.line)}</strong>"
         + (f"<ul>{rows}</ul>" if rows else "")
         + "".join(f"<p>{escape(line)}</p>" for line in warmup_lines(document))
         + "</section>"
     )
+
+
+def _soundness_line(sound: Soundness) -> str:
+    """The first line of the page: whether what follows can be believed."""
+    if sound.sound:
+        return '<p class="soft">The measurement is sound.</p>'
+    why = escape((sound.notes or ["see below"])[0])
+    return f'<p><b class="bad">The measurement is not sound:</b> {why}</p>'
 
 
 def _finding(finding: JudgedObjective) -> str:
@@ -131,7 +141,10 @@ def _figures(document: LoadResult) -> str:
         (format_size(totals.received), "received"),
     ]
     inner = "".join(f"<div><b>{escape(b)}</b><span>{span}</span></div>" for b, span in cells)
-    return f'<div class="figures">{inner}</div>'
+    head = ""
+    if document.capacity:
+        head = f"<h2>{'The hold' if document.capacity.held else 'The last step'} in figures</h2>"
+    return f'{head}<div class="figures">{inner}</div>'
 
 
 def _unread(sound: Soundness) -> str:
@@ -171,7 +184,8 @@ def _charts(document: LoadResult) -> str:
         for finding in document.verdict.findings
         if finding.objective.startswith("p") and "(" not in finding.objective
     ]
-    rate = [Line("requests/s", "c1", over("rate")), Line("errors/s", "c4", over("bad"))]
+    paced = [(point.t, point.rate) for point in whole_points(document)]
+    rate = [Line("requests/s", "c1", paced), Line("errors/s", "c4", over("bad"))]
     latency = [
         Line("p50", "c5", over("p50")),
         Line("p90", "c1", over("p90")),

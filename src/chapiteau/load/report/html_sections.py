@@ -65,10 +65,11 @@ def capacity_section(capacity: CapacitySection | None) -> str:
         return ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in capacity.notes)
     by_rate = sorted(
-        (step for step in capacity.steps if step.p99 is not None), key=lambda s: s.reached
+        (step for step in capacity.steps if step.p99 is not None and step.phase != "probe"),
+        key=lambda s: s.reached,
     )
     curve = chart(
-        "Latency by rate (all steps)",
+        "Latency by rate (all steps with a rate)",
         [
             Line("p50", "c5", [(s.reached, s.p50) for s in by_rate]),
             Line("p99", "c2", [(s.reached, s.p99) for s in by_rate]),
@@ -90,7 +91,7 @@ def _step(step: SearchStep) -> tuple[Cell, ...]:
     why = f" ({step.why})" if step.why else ""
     return (
         step.phase,
-        f"{step.rate:.4g}/s",
+        "one user" if step.phase == "probe" else f"{step.rate:.4g}/s",
         f"{step.reached:.4g}/s",
         format_seconds(step.p50),
         format_seconds(step.p99),

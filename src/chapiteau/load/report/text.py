@@ -27,11 +27,14 @@ __all__ = [
     "own_value",
     "progress",
     "scaling_row",
+    "unsound_lines",
     "verdict_mark",
     "warmup_lines",
+    "whole_points",
 ]
 
 _MARKS = {"met": "✓", "not met": "✗", "unsure": "?", "generator-limited": "!", "broken": "✗"}
+_SLACK = 0.05  # of a second that a whole one may lack
 SCALING_HEAD = ("processes", "capacity", "times", "90 % sure", "efficiency")
 _HEAD = ("requests", "n", "/s", "errors", "p50", "p90", "p99", "max")
 
@@ -56,7 +59,7 @@ def format_seconds(value: float | None) -> str:
 def as_text(document: LoadResult) -> str:
     """Some lines, at most 30 rows of requests."""
     verdict = document.verdict
-    lines = [f"{verdict_mark(verdict.word)} {verdict.line}"]
+    lines = [*unsound_lines(document), f"{verdict_mark(verdict.word)} {verdict.line}"]
     lines += [f"  {finding_mark(f)} {f.objective}: {f.shown}" for f in verdict.findings]
     lines += _scaling(document.scaling)
     lines += [f"  · {note}" for note in document.capacity.notes] if document.capacity else []
@@ -75,6 +78,25 @@ def as_text(document: LoadResult) -> str:
     return escape_control("\n".join(lines))
 
 
+def unsound_lines(document: LoadResult) -> list[str]:
+    """What stands before the verdict when the measurement is not sound, and it does not say so."""
+    sound = document.soundness
+    if sound.sound or document.verdict.word == "generator-limited":
+        return []
+    return [f"! the measurement is not sound: {(sound.notes or ['see below'])[0]}"]
+
+
+def whole_points(document: LoadResult) -> list[TimelinePoint]:
+    """The points whose time lies wholly within the load.
+
+    What is counted while the last sessions end, or in a part of a second, is no lower rate.
+    """
+    points = document.timeline
+    step = points[1].t - points[0].t if len(points) > 1 else 1
+    whole = [point for point in points if point.t + step <= document.seconds + _SLACK]
+    return whole or points
+
+
 def warmup_lines(document: LoadResult) -> list[str]:
     """What the limits on latency have left out; [] when nothing was."""
     if not (seconds := document.warmup):
@@ -86,12 +108,15 @@ def warmup_lines(document: LoadResult) -> list[str]:
 
 def _figures(document: LoadResult) -> list[str]:
     totals, sound = document.totals, document.soundness
-    pace = [point.rate for point in document.timeline]
+    pace = [point.rate for point in whole_points(document)]
+    place = ""
+    if document.capacity:
+        place = "in the hold: " if document.capacity.held else "in the last step: "
     lag, unread = format_seconds(sound.lag_p99), format_seconds(sound.unread_p99)
     processes = f"{sound.processes} process{'' if sound.processes == 1 else 'es'}"
     return [
         (
-            f"{totals.requests} requests in {format_duration(document.seconds)}: "
+            f"{place}{totals.requests} requests in {format_duration(document.seconds)}: "
             f"{totals.rate:.4g}/s, {totals.errors * 100:.3g}% errors, "
             f"{format_size(totals.received)} received"
         ),

@@ -12,9 +12,10 @@ from chapiteau.core.errors import UsageError
 from chapiteau.core.units import format_duration, parse_duration
 from chapiteau.load.scenario.shape import Shape
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.verdict.objectives import Finding, JudgedObjective
+from chapiteau.load.verdict.objectives import Finding, JudgedObjective, Objective
 from chapiteau.load.verdict.step_guard import (
     dropped_by_service,
+    generator_fault,
     generator_lateness,
     generator_limit,
 )
@@ -130,17 +131,11 @@ def run_verdict(
     # Sessions dropped because users wait for the service only make its life easier: missed is
     # missed. Yet what is kept with less load than was asked for, or with load that came late and
     # so in bursts, is not kept with that.
-    late = generator_lateness(totals, [finding.objective for finding in findings])
-    own = "" if dropped_by_service(totals) else generator_limit(totals)
-    timed = any(finding.objective.timed for finding in findings)  # bursts lengthen times
-    own = own or late
-    if (late and timed) or (missed and own):
-        line = f"the load generator was the limit ({own}): nothing is said about the service"
-        return Verdict("generator-limited", line, 3)
+    objectives = [finding.objective for finding in findings]
     if missed:
-        first = missed[0]
-        line = f"not met: {first.objective.text} was {first.objective.show(first.value)}"
-        return Verdict("not met", line, 1)
+        return _missed(missed[0], objectives, totals)
+    if fault := generator_fault(totals, objectives):
+        return _generator_limited(fault)
     meant = totals.started + totals.dropped
     if totals.dropped > _MOST_DROPPED * meant:
         line = (
@@ -154,6 +149,19 @@ def run_verdict(
         return Verdict("unsure", line, 2)
     held = ", ".join(finding.objective.text for finding in findings)
     return Verdict("met", f"met: {held}", 0)
+
+
+def _missed(first: Finding, objectives: Sequence[Objective], totals: Totals) -> Verdict:
+    own = "" if dropped_by_service(totals) else generator_limit(totals)
+    if own := own or generator_lateness(totals, objectives):
+        return _generator_limited(own)
+    line = f"not met: {first.objective.text} was {first.objective.show(first.value)}"
+    return Verdict("not met", line, 1)
+
+
+def _generator_limited(why: str) -> Verdict:
+    line = f"the load generator was the limit ({why}): nothing is said about the service"
+    return Verdict("generator-limited", line, 3)
 
 
 def _few(finding: Finding) -> str:

@@ -11,9 +11,9 @@ from chapiteau.load.verdict.objectives import Objective
 __all__ = [
     "StepGuard",
     "dropped_by_service",
+    "generator_fault",
     "generator_lateness",
     "generator_limit",
-    "late_start",
     "recovery_seconds",
     "rising_metric",
 ]
@@ -110,7 +110,19 @@ def dropped_by_service(totals: Totals) -> bool:
     return bool(totals.dropped) and free
 
 
-def late_start(
+def generator_fault(totals: Totals, objectives: Sequence[Objective]) -> str:
+    """Why the load was not the one that was asked for, so that the measurement is not sound; ""
+    when it is. Verdicts and reports both ask here. Lateness touches times alone."""
+    given = [one for one in objectives if not one.implied]
+    timed = not given or any(one.timed for one in given)
+    if timed and (late := _late_start(totals, objectives)):
+        return f"sessions began {late * 1000:.0f} ms late (p99)"
+    if totals.own_failures or totals.held_up:
+        return generator_limit(totals)
+    return "" if not totals.dropped or dropped_by_service(totals) else generator_limit(totals)
+
+
+def _late_start(
     totals: Totals, objectives: Sequence[Objective], normal: float | None = None
 ) -> float:
     """Seconds (p99) that sessions began after their due moment, when that is too late; else 0.
@@ -131,7 +143,7 @@ def generator_lateness(
 
     Load that comes late comes in bursts: it is not the load that was asked for.
     """
-    late = late_start(totals, objectives, normal)
+    late = _late_start(totals, objectives, normal)
     if not late or any(_service_misses(one, totals) for one in objectives):
         return ""
     return f"sessions began {late * 1000:.0f} ms late (p99)"
