@@ -1,5 +1,7 @@
 """Who has the last word about an environment variable."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,13 @@ def test_a_virtualenv_comes_first_in_path() -> None:
         service(virtualenv="/venv"), inherited={"PATH": "/bin", "PYTHONHOME": "/odd"}
     )
     assert made == {"PATH": "/venv/bin:/bin", "VIRTUAL_ENV": "/venv"}
+
+
+def test_a_relative_virtualenv_is_in_the_given_folder() -> None:
+    made = merge_environment(
+        service(virtualenv="venv"), inherited={"PATH": "/bin"}, folder=Path("/srv/shop")
+    )
+    assert made == {"PATH": "/srv/shop/venv/bin:/bin", "VIRTUAL_ENV": "/srv/shop/venv"}
 
 
 def test_secrets_and_spawn_time_values_are_filled_in() -> None:

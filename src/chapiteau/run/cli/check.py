@@ -20,10 +20,14 @@ __all__ = ["apply", "check", "completion", "plan", "schema"]
 def check(config: str | None, json_wanted: bool) -> None:
     """Validate chapiteau.toml and list every problem, each with its line.
 
+    A program or an app that this machine doesn't have is a warning: the file may be meant for
+    another one.
+
     \b
     chapiteau check
     chapiteau check -c /srv/shop --json
     """
+    from chapiteau.run.cli.programs import missing_programs
     from chapiteau.run.cli.up import EXAMPLE
     from chapiteau.run.config.load import check_config, load_config
     from chapiteau.run.system.cgroups import unavailable_limits
@@ -32,19 +36,23 @@ def check(config: str | None, json_wanted: bool) -> None:
     problems = check_config(path, _other_sections())
     problems += _plugin_problems(path)
     if json_wanted:
-        print_json({"schema": 1, "ok": not problems, "problems": [p.to_dict() for p in problems]})
+        missing = [] if problems else list(missing_programs(load_config(path)))
+        warnings = [{"what": what, "hint": hint} for what, hint in missing]
+        found = [p.to_dict() for p in problems]
+        print_json({"schema": 1, "ok": not found, "problems": found, "warnings": warnings})
         if problems:
             raise click.exceptions.Exit(2)
         return
     raise_problems(_shown(path), problems)
-    spec = load_config(path).spec
+    loaded = load_config(path)
+    spec = loaded.spec
     click.echo(
         f"{_shown(path)}: no problems ({_count(spec.service, 'service')}, "
         f"{_count(spec.socket, 'socket')})"
     )
     if not spec.service:
         message(f"it has no service yet: {EXAMPLE}")
-    for line, hint in unavailable_limits(spec):
+    for line, hint in (*missing_programs(loaded), *unavailable_limits(spec)):
         message(f"{line}\n    {hint}", colour="yellow")
 
 

@@ -21,6 +21,7 @@ from chapiteau.io.files import lock_owner
 from chapiteau.io.project_file import find_config
 from chapiteau.io.unix_http import control_path
 from chapiteau.run.cli.options import config_option, json_option
+from chapiteau.run.cli.programs import find_app, find_command
 from chapiteau.run.config.access import access_of
 from chapiteau.run.config.hook_rules import hook_argv, hook_at
 from chapiteau.run.config.load import Config
@@ -142,6 +143,7 @@ def _service_check(name: str, service: Service, config: Config) -> Callable[[], 
         env = merge_environment(
             service,
             inherited=os.environ,
+            folder=folder,
             account=account_environment(service),
             files=[read_env_file(name, folder, path) for path in service.env_files],
             secrets=read_secrets(service, folder),
@@ -150,10 +152,8 @@ def _service_check(name: str, service: Service, config: Config) -> Callable[[], 
         if not cwd.is_dir():
             raise SpawnError(f"the working directory {cwd} does not exist")
         _look_beside(service, folder, cwd, env.get("PATH", os.defpath))
-        if service.command and not service.shell:
-            words = service.command.split() if isinstance(service.command, str) else service.command
-            if "${" not in words[0]:
-                find_program(name, words[0].strip("'\""), env.get("PATH", os.defpath), cwd)
+        find_command(name, service, folder, env.get("PATH", os.defpath))
+        find_app(name, service, folder)
 
     return look
 

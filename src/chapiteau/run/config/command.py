@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from chapiteau.core.variables import substitute
 from chapiteau.run.config.service_rules import capability_name
@@ -41,6 +42,7 @@ class CommandContext:
     service: str
     number: int
     python: str
+    folder: Path = Path()  # the configuration file's: a relative virtualenv is in it
     sockets: Mapping[str, BoundSocket] = field(default_factory=dict)
     keeper_no_new_privs: bool = False
     uid: int | None = None  # of `user`, resolved
@@ -109,7 +111,8 @@ _LISTEN_PID = ("/bin/sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', "
 
 def _program_argv(service: Service, place: CommandContext) -> list[str]:
     if service.app:
-        python = f"{service.virtualenv}/bin/python" if service.virtualenv else place.python
+        home = place.folder / service.virtualenv
+        python = str(home.absolute() / "bin/python") if service.virtualenv else place.python
         serve = [python, "-m", "chapiteau", "service", "serve", service.app]
         return [*serve, "--threads", str(service.threads)]
     if service.shell:

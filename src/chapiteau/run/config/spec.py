@@ -275,7 +275,9 @@ class Service:
         '`"-local.env"`.',
     )
     clean_env: bool = setting(False, help="Do not inherit the supervisor's environment.")
-    virtualenv: str = setting("", help="Put this virtualenv first in PATH.")
+    virtualenv: str = setting(
+        "", help="Put this virtualenv first in PATH; relative to the file's folder."
+    )
     user: str = setting("", help="Run as this user (name or number), with all its groups.")
     group: str = setting("", help="Run with this group instead of the user's own.")
     umask: str = setting("", help='Octal: "027".')

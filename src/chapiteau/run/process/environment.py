@@ -37,10 +37,11 @@ _QUOTED: Final = {
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
 
 
-def merge_environment(
+def merge_environment(  # noqa: PLR0913 — each source of variables is one
     service: Service,
     *,
     inherited: Mapping[str, str],
+    folder: Path = Path(),
     account: Mapping[str, str] | None = None,
     files: Iterable[Mapping[str, str]] = (),
     secrets: Mapping[str, Secret] | None = None,
@@ -50,17 +51,18 @@ def merge_environment(
     """The final environment; what comes later wins.
 
     Inherited (or only PATH and the language with `clean_env`), then `account` (HOME, USER … of
-    the user it runs as), the virtualenv, each of `files`, `env` with its `secrets` and with
-    spawn-time `values` filled in, then LISTEN_FDS and LISTEN_FDNAMES for `sockets`.
+    the user it runs as), the virtualenv (relative to `folder`, the configuration file's), each of
+    `files`, `env` with its `secrets` and with spawn-time `values` filled in, then LISTEN_FDS and
+    LISTEN_FDNAMES for `sockets`.
     LISTEN_PID is the spawner's to add: only it knows the pid.
     """
     given = values or {}
     made = _base(inherited, clean=service.clean_env)
     made.update(account or {})
     if service.virtualenv:
-        folder = substitute(service.virtualenv, given)
-        made["VIRTUAL_ENV"] = folder
-        made["PATH"] = f"{folder}/bin:{made.get('PATH', _DEFAULT_PATH)}"
+        home = (folder / substitute(service.virtualenv, given)).absolute()
+        made["VIRTUAL_ENV"] = str(home)
+        made["PATH"] = f"{home}/bin:{made.get('PATH', _DEFAULT_PATH)}"
         made.pop("PYTHONHOME", None)
     for content in files:
         made.update(content)

@@ -36,16 +36,18 @@ def run_oneoff(
         raise NotFoundError(f"no service {name!r}", hint=hint)
     service = _bare(config.spec.service[name], words)
     uid, gid = user_ids(name, service)
+    folder = config.path.parent
     place = CommandContext(
-        service=name, number=0, python=sys.executable, uid=uid, gid=gid, listed=has_account(uid),
-        sockets={n: _address(one, config.path.parent) for n, one in config.spec.socket.items()},
+        service=name, number=0, python=sys.executable, folder=folder,
+        uid=uid, gid=gid, listed=has_account(uid),
+        sockets={n: _address(one, folder) for n, one in config.spec.socket.items()},
     )  # fmt: skip
     command = command_of(service, place)
-    folder = config.path.parent
     given = os.environ if environ is None else environ
     env = merge_environment(
         service,
         inherited=without(given, secret_variables(config.spec.service.values())),
+        folder=folder,
         account=account_environment(service),
         files=[read_env_file(name, folder, path) for path in service.env_files],
         secrets=read_secrets(service, folder, given),

@@ -10,6 +10,7 @@ from typing import Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.problems import nearest
 from chapiteau.run.config.command import (
     Command,
     CommandContext,
@@ -184,6 +185,7 @@ class Spawner:
             service=name,
             number=number,
             python=sys.executable,
+            folder=self.context.folder,
             sockets=sockets,
             keeper_no_new_privs=self.context.no_new_privs,
             uid=uid,
@@ -201,6 +203,7 @@ class Spawner:
             env = merge_environment(
                 service,
                 inherited=without(self.context.inherited, self.context.withheld(name)),
+                folder=self.context.folder,
                 account=account_environment(service),
                 files=[
                     read_env_file(name, self.context.folder, path) for path in service.env_files
@@ -284,11 +287,19 @@ def find_program(name: str, program: str, path: str, cwd: Path) -> str:
     if "/" in program and Path(where).exists():
         hint = f"chmod +x {where}, or start it through its interpreter"
         raise SpawnError(f"{name}: {where} is not executable", hint=hint, shell_code=126)
-    raise SpawnError(
-        f"{name}: command not found: {program}",
-        hint=f"PATH of the service is {path}" if "/" not in program else f"no file {where}",
-        shell_code=127,
-    )
+    hint = f"no file {where}" if "/" in program else _similar(program, path)
+    raise SpawnError(f"{name}: command not found: {program}", hint=hint, shell_code=127)
+
+
+def _similar(program: str, path: str) -> str:
+    """What to do about a program that PATH does not have."""
+    folders = [Path(folder) for folder in path.split(":") if folder and Path(folder).is_dir()]
+    # Those with its first letter: comparing every program of a machine takes a tenth of a second.
+    known = {f.name for folder in folders for f in folder.glob(f"{program[:1]}*")}
+    near = nearest(program, known)
+    meant = f"did you mean {near!r}? " if near else ""
+    where = f"none of the {len(folders)} folders of its PATH has it"
+    return f"{meant}{where}: give its whole path, or set `virtualenv` or `env.PATH`"
 
 
 def _explain(name: str, request: SpawnRequest, answer: SpawnAnswer) -> SpawnError:
