@@ -7,7 +7,7 @@ from typing import Any, Final, TypedDict
 
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 
-__all__ = ["MolotovTest", "molotov_settings"]
+__all__ = ["MolotovSettings", "MolotovTest", "molotov_settings"]
 
 _FILE: Final = "loadtest.py"  # what molotov runs when nothing is said
 _TAKEN: Final = frozenset(
