@@ -62,16 +62,15 @@ class Ring:
     def _gate(self) -> NodeListener:
         self.leadership = Leadership(self.leases, "ring")
         self.audited: list[tuple[str, str, str, str]] = []
-        listener = NodeListener(
+        return NodeListener(
             self.fleet,
             self.registry,
             self.authority,
             self.clock,
             states=self.states,
             leadership=self.leadership,
+            audit=lambda *line: self.audited.append(line),
         )
-        listener.audit = lambda *line: self.audited.append(line)
-        return listener
 
     async def open(self, port: int = 0) -> None:
         await self.listener.open("127.0.0.1", port)

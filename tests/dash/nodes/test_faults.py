@@ -18,6 +18,7 @@ from chapiteau.dash.nodes.contract import DesiredServices
 from chapiteau.dash.nodes.embedded import SqliteDesiredState, SqliteLeases
 from chapiteau.dash.nodes.membership import Membership
 from chapiteau.dash.nodes.node_state import DesiredStateApplier
+from chapiteau.dash.nodes.request_handler import NodeRequestHandler
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
 from tests.dash.nodes.ring import Proxy, ShiftedClock
 from tests.support import wait_for_async
@@ -259,20 +260,57 @@ async def test_a_restored_hub_looks_and_does_not_act_until_it_takes_over(
         await ring.reopen()
         watch = ring.fleet.watch("far")
         await wait_for_async(lambda: watch.status and not watch.away_since)
-        assert not ring.leadership.leads
         with pytest.raises(ChapiteauError, match="another hub is the leader"):
             await watch.node.command("restart", "web", {}, "ana")
         await wait_for_async(lambda: "lease 40" in watch.overruled)
-        ring.leases.saw("hub", 40)
-        assert ring.leases.take_over("hub") == 1040
+        fence = ring.leadership.fence
+        assert ring.leases.take_over("hub") == fence + 1000
         await ring.leadership._turn()
         await ring.leadership._turn()
         assert ring.leadership.leads
-        assert ring.leadership.fence == 1041
+        assert ring.leadership.fence == fence + 1001
         assert (await watch.node.command("restart", "web", {}, "ana")).ok is True
         # What the node has kept comes back to the hub, under a later generation.
         await wait_for_async(lambda: watch.generation > 90)
         assert (await ring.states.get("far")).services == wish.services
+
+
+@pytest.mark.parametrize("fence", [10**12, 2**63 - 1, 2**80, -1, 1.5, "7", None])
+async def test_a_node_that_tells_an_impossible_lease_is_refused_alone(
+    ring: Any, memory: Any, fence: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One compromised node must not take the hub's hands off all the others."""
+    honest, liar = await ring.join("far"), await ring.join("liar")
+    async with ring.agent(honest, memory) as agent, ring.agent(liar, memory) as lying:
+        await wait_for_async(lambda: agent.connected.is_set() and lying.connected.is_set())
+    true = NodeRequestHandler.introduction
+    async with ring.agent(liar, memory) as lying:
+        told = {**true(lying.handler), "fence": fence}
+        monkeypatch.setattr(lying.handler, "introduction", lambda: told)
+        await wait_for_async(lambda: "no hub ever had" in lying.problem)
+        async with ring.agent(honest, memory) as agent:
+            await wait_for_async(agent.connected.is_set)
+            watch = ring.fleet.watch("far")
+            await wait_for_async(lambda: watch.status and not watch.away_since)
+            assert ring.leadership.leads
+            assert (await watch.node.command("restart", "web", {}, "ana")).ok is True
+        problems = ring.fleet.problems(ring.fleet.watch("liar"))
+        (problem,) = [p for p in problems if p.kind == "refused"]
+        assert "liar says" in problem.cause
+    before = ring.leadership.fence
+    assert ring.leases.take_over("hub") == before + 1000
+
+
+async def test_what_one_node_says_of_a_later_hub_concerns_it_alone(ring: Any, memory: Any) -> None:
+    one, other = await ring.join("far"), await ring.join("near")
+    async with ring.agent(one, memory) as first, ring.agent(other, memory) as second:
+        first.handler.raise_fence(500)
+        await wait_for_async(lambda: first.connected.is_set() and second.connected.is_set())
+        near, far = ring.fleet.watch("near"), ring.fleet.watch("far")
+        await wait_for_async(lambda: near.status and not near.away_since)
+        await wait_for_async(lambda: "lease 500" in far.overruled)
+        assert (await near.node.command("restart", "web", {}, "ana")).ok is True
+        assert near.overruled == ""
 
 
 async def test_a_node_keeps_its_copy_and_refuses_an_older_one(tmp_path: Any, memory: Any) -> None:

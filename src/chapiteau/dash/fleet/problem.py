@@ -134,6 +134,7 @@ KINDS: Final = {
     "problem": Kind(1, "{what}"),
     "process": Kind(1, "process {number} {state}{exit}{restarts}", remedies=("restart", "stop")),
     "reason": Kind(1, "running, but", remedies=("reload",)),
+    "refused": Kind(2, "refused by the hub", "{why}. {hint}."),
     "replaced": Kind(
         1,
         "another server has taken its place",

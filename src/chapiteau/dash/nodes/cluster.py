@@ -12,7 +12,7 @@ from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.nodes.certificates import CertificateAuthority, CertificateLifetimes
 from chapiteau.dash.nodes.contract import DesiredStateStore
 from chapiteau.dash.nodes.embedded import SqliteDesiredState, SqliteLeases
-from chapiteau.dash.nodes.leadership import LEASE_NAME, Leadership
+from chapiteau.dash.nodes.leadership import Leadership
 from chapiteau.dash.nodes.listener import NodeListener
 from chapiteau.dash.nodes.registry import Registry
 from chapiteau.dash.project import Project
@@ -57,9 +57,8 @@ class EmbeddedRuntime:
             clock,
             states=self.states,
             leadership=self.leadership,
-            told=lambda fence: self._leases.saw(LEASE_NAME, fence),
+            audit=self._audit,
         )
-        self.listener.audit = self._audit
 
     @property
     def where(self) -> str:

@@ -192,24 +192,14 @@ class SqliteLeases:
             (lease.name, lease.fence, lease.holder),
         )
 
-    def saw(self, name: str, fence: int) -> None:
-        """A node tells of a greater fence than ours; kept for `take_over`."""
-        self._db.execute(
-            "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
-            " SET value = max(value, excluded.value)",
-            (f"seen {name}", fence),
-        )
-
     def take_over(self, name: str) -> int:
-        """Make the lease free, and the next fence far greater than any that was seen.
+        """Make the lease free, and the next fence far greater than ours was. Returns it.
 
-        Far, because the hub before may live: each of its starts takes one more. Returns ours.
+        Far, because the hub before may live: each of its starts takes one more. What nodes say
+        does not count: one that lies could leave no fence above its own.
         """
-        row = self._db.execute(
-            "SELECT value FROM counter WHERE name = ?", (f"seen {name}",)
-        ).fetchone()
         held = self._db.execute("SELECT fence FROM lease WHERE name = ?", (name,)).fetchone()
-        fence = max(int(row[0]) if row else 0, int(held[0]) if held else 0) + _AHEAD
+        fence = (int(held[0]) if held else 0) + _AHEAD
         self._db.execute(
             "INSERT INTO lease VALUES (?, '', ?, 0, 0) ON CONFLICT (name) DO UPDATE"
             " SET fence = excluded.fence, holder = '', until = 0",

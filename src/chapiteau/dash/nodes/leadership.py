@@ -3,12 +3,14 @@
 import asyncio
 from typing import Final
 
+from chapiteau.dash.errors import NotAllowedError
 from chapiteau.dash.nodes.contract import Lease, LeaseHeldError, LeaseStore
 
 __all__ = ["LEASE_NAME", "Leadership"]
 
 LEASE_NAME: Final = "hub"
 _TTL: Final = 12.0  # seconds after which another hub may take over
+_GREATEST: Final = 1_000_000_000  # no lease gets there: one more each second for 30 years
 _LOOK: Final = 1.0  # seconds between two looks of a hub that waits for its turn
 
 
@@ -17,6 +19,7 @@ class Leadership:
 
     Its fence goes with every command, and nodes refuse a lesser one than they have seen. So a
     hub that was frozen for an hour, or restored from an old copy, can look but not act.
+    What one node says of a later hub concerns that node alone: it never moves the hub's turn.
     """
 
     def __init__(self, leases: LeaseStore, holder: str, *, ttl: float = _TTL) -> None:
@@ -25,7 +28,7 @@ class Leadership:
         self._ttl = ttl
         self._lease: Lease | None = None
         self._task: asyncio.Task[None] | None = None
-        self.seen = 0  # the greatest fence that a node has told of
+        self._seen: dict[str, int] = {}  # node → the greatest fence that it has told of
         self.why = ""  # why this hub is not the leader
 
     @property
@@ -35,8 +38,8 @@ class Leadership:
 
     @property
     def leads(self) -> bool:
-        """Whether nodes will do what this hub says."""
-        return self._lease is not None and self.fence >= self.seen
+        """Whether it is this hub's turn."""
+        return self._lease is not None
 
     async def open(self) -> None:
         """Take the lease, or wait for it in the background when another hub has it."""
@@ -52,10 +55,25 @@ class Leadership:
             await self._leases.drop(self._lease)
             self._lease = None
 
-    def note(self, fence: int) -> None:
-        """A node tells the greatest fence it knows."""
-        self.seen = max(self.seen, fence)
-        self._explain()
+    def note(self, node: str, fence: object) -> None:
+        """A node tells the greatest fence it knows. Raises NotAllowedError for what can't be."""
+        if type(fence) is not int or not 0 <= fence <= max(_GREATEST, 2 * self.fence):
+            raise NotAllowedError(
+                f"{node} says that it has obeyed lease {str(fence)[:40]}, which no hub ever had",
+                hint=f"on the hub: chapiteau hub revoke {node}; then let it join anew",
+            )
+        self._seen[node] = fence
+
+    def forget(self, node: str) -> None:
+        """What this node has told counts no more."""
+        self._seen.pop(node, None)
+
+    def overruled(self, node: str) -> str:
+        """Why this node does not do what this hub says; empty when it does."""
+        seen = self._seen.get(node, 0)
+        if self._lease is None or seen <= self.fence:
+            return self.why
+        return f"the node has obeyed a later hub (lease {seen}, ours is {self.fence})"
 
     async def _hold(self) -> None:
         while True:
@@ -75,16 +93,7 @@ class Leadership:
             else:
                 await self._leases.keep(self._lease)
             self.why = ""
-            self._explain()
         except LeaseHeldError as exc:
             # Lost: somebody may have made it free for us (take-over), so the next turn tries.
             self._lease = None
             self.why = exc.what
-
-    def _explain(self) -> None:
-        if self._lease is not None:
-            self.why = (
-                ""
-                if self.leads
-                else (f"nodes have obeyed a later hub (lease {self.seen}, ours is {self.fence})")
-            )

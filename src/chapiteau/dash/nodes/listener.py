@@ -45,7 +45,7 @@ class NodeListener:
         *,
         states: SqliteDesiredState,
         leadership: Leadership,
-        told: Callable[[int], None] = lambda _: None,
+        audit: Callable[[str, str, str, str], None] = lambda *_: None,
     ) -> None:
         self._fleet = fleet
         self._registry = registry
@@ -53,9 +53,7 @@ class NodeListener:
         self._clock = clock
         self._states = states
         self.leadership = leadership
-        self._told = told  # called with the greatest fence that a node knows
-        # Called with actor, verb, target and result.
-        self.audit: Callable[[str, str, str, str], None] = lambda *_: None
+        self._audit = audit  # called with actor, verb, target and result
         self._nodes: dict[str, RemoteNode] = {}
         self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
         self._strangers = 0
@@ -148,10 +146,14 @@ class NodeListener:
             self._registry.check(name, serial)
             if args.get("name") != name:
                 raise NotAllowedError(f"{name} may not speak for {args.get('name')!r}")
-            fence = int(args.get("fence", 0))
-            self.leadership.note(fence)
-            self._told(fence)
-            self._node(name).attach(link)
+            node = self._node(name)
+            try:
+                self.leadership.note(name, args.get("fence", 0))
+            except NotAllowedError as exc:
+                self._fleet.report(make_problem("refused", name, why=exc.what, hint=exc.hint))
+                raise
+            self._fleet.retract(name, "refused")
+            node.attach(link)
             self._registry.saw(name, self._clock.wall(), issuer)
             # A node first learns the next CA, if there is one, and then gets its papers from it.
             renew = issuer != self._signer
@@ -168,7 +170,7 @@ class NodeListener:
             self._registry.check(name, serial)
             async for found in self._states.watch(name, int(args["after"])):
                 # While another hub steers, what we want does not count.
-                while not self.leadership.leads:  # noqa: ASYNC110 — a lease is a thing of seconds
+                while self.leadership.overruled(name):  # noqa: ASYNC110 — a lease is a thing of seconds
                     await asyncio.sleep(_LOOK)
                 yield msgspec.to_builtins(found)
 
@@ -212,7 +214,7 @@ class NodeListener:
         return {"certificate": signed.pem, "name": name}
 
     def _tell_of_replacement(self, name: str, who: str, now: float) -> None:
-        self.audit(who, "join", name, "replaced the node of that name")
+        self._audit(who, "join", name, "replaced the node of that name")
         text = f"another server has taken the place of {name}"
         event = {"seq": 0, "time": now, "kind": "node.replaced", "who": who, "text": text}
         self._fleet.watch(name).happened_here(event)
@@ -271,6 +273,7 @@ class NodeListener:
         for known in self._registry.nodes():
             if known.revoked and known.name in self._nodes:
                 await self._nodes.pop(known.name).close()
+                self.leadership.forget(known.name)
                 await self._fleet.remove(known.name)
             elif known.name in self._nodes:
                 watch = self._fleet.watch(known.name)
@@ -288,12 +291,13 @@ class NodeListener:
             watch = self._fleet.watch(name)
             generation = ours.get(name, 0)
             theirs = watch.health.get("wanted")
-            if theirs and self.leadership.leads:
+            overruled = self.leadership.overruled(name)
+            if theirs and not overruled:
                 with contextlib.suppress(msgspec.ValidationError, BadRequestError):
                     found = DesiredServices.from_json({**theirs, "node": name})
                     if found.generation > generation:
                         generation = (await self._states.adopt(found)).generation
-            watch.follow_hub(generation=generation, overruled=self.leadership.why)
+            watch.follow_hub(generation=generation, overruled=overruled)
 
 
 def _listen(host: str, port: int) -> socket.socket:

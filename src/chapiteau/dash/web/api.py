@@ -269,12 +269,14 @@ class _SetDesired(Query, frozen=True):
 async def _set_desired(hub: Hub, caller: Caller, query: _SetDesired) -> DesiredServices:
     """Replace the desired state of a node; 409 when it is another generation by now."""
     cluster = _cluster(hub)
-    hub.fleet.watch(query.node)
+    watch = hub.fleet.watch(query.node)
     services = parse_desired(query.services)
     if query.expect is None:
         raise BadRequestError("expect: the generation that you have seen", hint="0 at first")
     if not cluster.leadership.leads:
         raise RefusedError(f"this hub is not the leader: {cluster.leadership.why}")
+    if watch.overruled:
+        raise RefusedError(f"{query.node} does not follow this hub: {watch.overruled}")
     before = await cluster.states.get(query.node)
     desired = msgspec.structs.replace(before, services=services, who=caller.name)
     made = await cluster.states.put(desired, expect=query.expect)

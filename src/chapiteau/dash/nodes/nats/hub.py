@@ -18,6 +18,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 from chapiteau.dash.fleet.fleet import Fleet
+from chapiteau.dash.fleet.problem import make_problem
 from chapiteau.dash.nodes.contract import NodeCommand
 from chapiteau.dash.nodes.leadership import Leadership
 from chapiteau.dash.nodes.link import Link
@@ -174,7 +175,8 @@ class NatsRuntime:
                 for name in names:
                     watch = self._fleet.watch(name)
                     generation = (await self.states.get(name)).generation
-                    watch.follow_hub(generation=generation, overruled=self.leadership.why)
+                    overruled = self.leadership.overruled(name)
+                    watch.follow_hub(generation=generation, overruled=overruled)
             await _soon(self._anybody, _LOOK)
 
     async def _called(self, message: Any) -> None:
@@ -190,6 +192,7 @@ class NatsRuntime:
         node, task = self._nodes.pop(name)
         self._here.pop(subject_token(name), None)
         task.cancel()
+        self.leadership.forget(name)
         await node.close()
         await self._fleet.remove(name)
 
@@ -217,7 +220,12 @@ class NatsRuntime:
             asked = json.dumps(told).encode()
             subject = self._wire.names.subject("dial", node.name)
             answer = await uninterrupted(self._wire.nc.request(subject, asked, timeout=_DIAL))
-            self.leadership.note(int(json.loads(answer.data).get("fence", 0)))
+            try:
+                self.leadership.note(node.name, json.loads(answer.data).get("fence", 0))
+            except NotAllowedError as exc:
+                self._fleet.report(make_problem("refused", node.name, why=exc.what, hint=exc.hint))
+                raise
+            self._fleet.retract(node.name, "refused")
             node.attach(link)
             await link.run()
         finally:
