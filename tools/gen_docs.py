@@ -244,12 +244,24 @@ def exit_codes_page() -> str:
         "Exit codes",
         "The same everywhere. On stderr an error says what happened and where, then what to do.",
     )
-    text += row("code", "meaning", "errors") + row("---", "---", "---") + row("0", "Done.", "")
-    for code, errors in sorted(by_code.items()):
-        meaning = "It failed." if code == 1 else _first_line(errors[0])
+    text += row("code", "meaning", "errors") + row("---", "---", "---")
+    for code, meaning in load("chapiteau.core.exit_codes:EXIT_CODES").items():
+        errors = by_code.pop(code, [])
         text += row(str(code), meaning, ", ".join(f"`{e.__name__}`" for e in errors))
-    text += row("130", "Interrupted with Ctrl-C.", "")
-    return text + row("141", "The reader of the output has gone (`chapiteau … | head`).", "")
+    if by_code:
+        raise SystemExit(f"errors with a code that EXIT_CODES lacks: {by_code}")
+    text += """
+## Commands that judge
+
+1 to 6 are never a verdict: a wrong option, a missing file and an unreachable server can be told
+from what was found. What is not listed here ends with 0, or with the code of its error.
+
+"""
+    text += row("command", "code", "verdict") + row("---", "---", "---")
+    for command, codes in sorted(load("chapiteau.core.exit_codes:JUDGED").items()):
+        for code, says in sorted(codes.items()):
+            text += row(f"`chapiteau {command}`", str(code), says)
+    return text
 
 
 def _errors() -> Iterator[type[ChapiteauError]]:

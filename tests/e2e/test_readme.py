@@ -70,6 +70,6 @@ def test_the_commands_of_the_taste_work(shop: Supervised) -> None:
         cwd=shop.folder,
         timeout=90,
     )
-    assert found.returncode in {0, 1, 2, 3}, found.stderr  # a verdict, whichever
+    assert found.returncode in {0, 8, 9, 10}, found.stderr  # a verdict, whichever
     assert "requests in" in found.stdout
     assert run_cli("down", cwd=shop.folder).returncode == 0

@@ -66,6 +66,6 @@ class PartialError(ChapiteauError):
 
 
 class GateFailedError(ChapiteauError):
-    """A gate, objective or threshold was not met."""
+    """Judged, and not good: an objective, a check or a comparison."""
 
     exit_code = 8

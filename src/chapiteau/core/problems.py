@@ -25,11 +25,13 @@ class Problem(Plain):
 class InvalidInputError(UsageError):
     """Input with problems; `problems` holds every one of them."""
 
-    def __init__(self, subject: str, problems: Iterable[Problem]) -> None:
+    def __init__(
+        self, subject: str, problems: Iterable[Problem], *, exit_code: int | None = None
+    ) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         head = f"{subject}: {count} problem{'' if count == 1 else 's'}"
-        super().__init__("\n".join([head, *(f"  {p}" for p in self.problems)]))
+        super().__init__("\n".join([head, *(f"  {p}" for p in self.problems)]), exit_code=exit_code)
 
 
 def raise_problems(subject: str, problems: Iterable[Problem]) -> None:

@@ -1,6 +1,7 @@
 """What can go wrong while putting load on a service."""
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
+from chapiteau.core.exit_codes import BROKEN, GENERATOR_LIMITED
 
 __all__ = [
     "BadResponseError",
@@ -37,7 +38,7 @@ class BadResponseError(ExchangeError):
 class ScenarioError(ChapiteauError):
     """The scenario itself is broken: nothing can be said about the service."""
 
-    exit_code = 4
+    exit_code = BROKEN
 
 
 class DataUsedUpError(ChapiteauError):
@@ -59,4 +60,4 @@ class WorkerLostError(ChapiteauError):
 class HostLostError(ChapiteauError):
     """A machine that put load on is gone: what was measured is not the test that was meant."""
 
-    exit_code = 3
+    exit_code = GENERATOR_LIMITED

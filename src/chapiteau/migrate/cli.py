@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from chapiteau.core.errors import UsageError
+from chapiteau.core.exit_codes import PARTIAL, exit_codes_of
 
 __all__ = ["ImportCommand", "import_command"]
 
@@ -47,11 +48,13 @@ class ImportCommand(click.Command):
         """The named kinds, below the options."""
         with formatter.section("Kinds with a command of their own"):
             formatter.write_dl([(name, f"chapiteau import {name} -h") for name in self.others])
+        super().format_epilog(ctx, formatter)
 
 
 @click.command(
     cls=ImportCommand,
     name="import",
+    epilog=exit_codes_of("import"),
     others={"cornice": "chapiteau.migrate.cornice.command:cornice_command"},
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=False))
@@ -79,7 +82,7 @@ def import_command(ctx: click.Context, /, **given: Any) -> None:
 
     Reads circus.ini, supervisord.conf, Procfile, PM2 ecosystem files, process-compose.yaml and
     systemd units; files that they include, and units beside them, are read too. The report on
-    standard error names every setting that changed or was lost. Exit code 7: something was lost.
+    standard error names every setting that changed or was lost.
 
     \b
     chapiteau import circus.ini                      look at it first
@@ -109,4 +112,4 @@ def import_command(ctx: click.Context, /, **given: Any) -> None:
     if not as_json:
         print_report(made, sources, output)
     if made.of("lost"):
-        ctx.exit(7)
+        ctx.exit(PARTIAL)

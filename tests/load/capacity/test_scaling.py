@@ -86,19 +86,19 @@ def test_a_size_without_a_capacity_says_why_and_is_not_compared() -> None:
     assert part.law is None
 
 
-def searched(word: str, code: int) -> LoadResult:
-    return replace(made(Totals()), verdict=Verdict(word, "it is so", code))
+def searched(word: str) -> LoadResult:
+    return replace(made(Totals()), verdict=Verdict(word, "it is so"))
 
 
 def test_a_size_that_stays_open_leaves_the_answer_open() -> None:
     sizes = [SizeResult(size=1, capacity=0.0, word="unsure"), SizeResult(size=2, capacity=150.0)]
     part = replace(scaling_section(sizes, random.Random(1)), service="web")
-    found = add_scaling([searched("unsure", 2), searched("met", 0)], part)
+    found = add_scaling([searched("unsure"), searched("met")], part)
 
-    assert (found.verdict.word, found.verdict.exit_code) == ("unsure", 2)
+    assert (found.verdict.word, found.verdict.exit_code) == ("unsure", 9)
     assert "with 1: it is so" in found.verdict.line
 
-    good = add_scaling([searched("met", 0)] * 2, part)
+    good = add_scaling([searched("met")] * 2, part)
     assert (good.verdict.word, good.verdict.exit_code) == ("met", 0)
     assert good.verdict.line.startswith("web: ")
 

@@ -90,7 +90,7 @@ def test_a_generator_that_gives_out_is_never_held_against_the_service() -> None:
 
     assert answer.outcome == "generator-limited"
     assert 0 < answer.held <= 500
-    assert verdict.exit_code == 3
+    assert verdict.exit_code == 10
     assert "generator is the limit" in verdict.line
 
 
@@ -139,7 +139,7 @@ def test_a_service_that_is_gone_is_left_alone(phase: str) -> None:
     verdict = capacity_verdict(answer, TEST)
 
     assert steps[-1].phase == phase
-    assert (answer.outcome, verdict.exit_code) == ("gone", 1)
+    assert (answer.outcome, verdict.exit_code) == ("gone", 8)
     assert "the service went down: connection refused" in verdict.line
 
 
@@ -196,7 +196,7 @@ def test_nothing_is_found_when_every_rate_misses() -> None:
     verdict = capacity_verdict(answer, TEST)
 
     assert answer.outcome == "none"
-    assert (verdict.word, verdict.exit_code) == ("not met", 1)
+    assert (verdict.word, verdict.exit_code) == ("not met", 8)
 
 
 def test_a_lucky_neighbourhood_is_left_upwards() -> None:
@@ -213,7 +213,7 @@ def test_a_lucky_neighbourhood_is_left_upwards() -> None:
 
 
 @pytest.mark.parametrize(
-    ("floor", "word", "code"), [(None, "met", 0), (100.0, "met", 0), (500.0, "not met", 1)]
+    ("floor", "word", "code"), [(None, "met", 0), (100.0, "met", 0), (500.0, "not met", 8)]
 )
 def test_the_verdict_holds_the_capacity_against_what_was_asked(
     floor: float | None, word: str, code: int
@@ -255,5 +255,5 @@ def test_a_generator_that_can_not_even_hold_says_nothing_of_the_service() -> Non
     answer, _ = run(late, SearchPlan(max_rate=200))
     verdict = capacity_verdict(answer, TEST)
 
-    assert (answer.outcome, verdict.exit_code) == ("generator-limited", 3)
+    assert (answer.outcome, verdict.exit_code) == ("generator-limited", 10)
     assert "nothing is said" in verdict.line

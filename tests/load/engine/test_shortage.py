@@ -27,7 +27,7 @@ def test_users_without_descriptors_end_with_their_time(tmp_path: Path) -> None:
             cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 
-    assert done.returncode == 3, done.stderr
+    assert done.returncode == 10, done.stderr
     found = json.loads(done.stdout)
     assert found["verdict"]["word"] == "generator-limited"
     assert "out of ports or descriptors" in found["verdict"]["line"]

@@ -30,7 +30,7 @@ def measured(seed: int, factors: dict[str, float], *, rate: float = 60.0) -> Loa
             recorder.row(name).latency[int(due)].append(micros)
             due += chance.expovariate(rate)
     totals.add(recorder.flush())
-    return document(facts(20.0), totals, Verdict("none", "", 0))
+    return document(facts(20.0), totals, Verdict("none", ""))
 
 
 def test_what_has_changed_is_real_and_the_rest_is_not() -> None:

@@ -94,7 +94,7 @@ def test_a_scenario_that_blocks_makes_the_measurement_unsound() -> None:
     found = made(totals, "p99 < 10ms")
     assert found.soundness.sound is False
     assert any("reckon (visits.py:3)" in note for note in found.soundness.notes)
-    assert (found.verdict.word, found.verdict.exit_code) == ("generator-limited", 3)
+    assert (found.verdict.word, found.verdict.exit_code) == ("generator-limited", 10)
     totals.looks = 60_000  # once in an hour
     assert made(totals, "p99 < 10ms").verdict.word == "not met"
 
@@ -112,7 +112,7 @@ def test_a_service_that_nobody_answers_for_keeps_no_time_limit(objective: str) -
     found = made(refused(), objective)
 
     (finding,) = found.verdict.findings
-    assert (found.verdict.word, found.verdict.exit_code) == ("broken", 4)
+    assert (found.verdict.word, found.verdict.exit_code) == ("broken", 11)
     assert (finding.met, finding.value, finding.shown) == (False, None, "no data")
     for form in ("html", "md", "junit"):
         assert "✓" not in render(found, form)
@@ -134,8 +134,8 @@ def test_an_axis_says_nothing_twice() -> None:
 
 
 def test_what_was_kept_until_a_signal_is_no_proof() -> None:
-    met = Verdict("met", "met: p99 < 1s", 0)
-    missed = Verdict("not met", "not met: p99 < 1s was 2s", 1)
+    met = Verdict("met", "met: p99 < 1s")
+    missed = Verdict("not met", "not met: p99 < 1s was 2s")
 
     assert interrupted_verdict(met, 3.04, 30.0, 2) == Verdict(
         "unsure", "kept so far: p99 < 1s (stopped early, after 3s of 30s)", 130

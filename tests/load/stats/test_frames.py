@@ -101,7 +101,7 @@ def test_foreign_bytes_are_refused_or_are_counts(data: bytes) -> None:
 
 def shown(totals: Totals) -> dict[str, Any]:
     """All that a report would show of it."""
-    made = msgspec.to_builtins(document(facts(4.0), totals, Verdict("none", "", 0)))
+    made = msgspec.to_builtins(document(facts(4.0), totals, Verdict("none", "")))
     made["rows"] = sorted(map(_whole, made["rows"]), key=lambda row: str(row["name"]))
     made["metrics"] = sorted(made["metrics"], key=str)
     made["checks"] = sorted(made["checks"], key=str)

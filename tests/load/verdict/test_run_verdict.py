@@ -288,7 +288,7 @@ def test_what_is_kept_with_less_load_than_was_asked_for_proves_nothing() -> None
     assert run_verdict(findings, (), totals, 1.0).word == "met"
     totals.dropped = 40
     verdict = run_verdict(findings, (), totals, 1.0)
-    assert (verdict.word, verdict.exit_code) == ("generator-limited", 3)
+    assert (verdict.word, verdict.exit_code) == ("generator-limited", 10)
     assert "40 of 139 sessions were dropped" in verdict.line
 
 
@@ -298,12 +298,12 @@ def test_a_service_that_keeps_all_users_waiting_has_missed_its_limit() -> None:
     totals.started, totals.dropped = 99, 400
     totals.cpu = {0: [0.3, 0.5]}
     findings = evaluate_objectives(parse_objectives("p99 < 1s"), totals, 1.0)
-    assert run_verdict(findings, (), totals, 1.0).exit_code == 1
+    assert run_verdict(findings, (), totals, 1.0).exit_code == 8
     totals.cpu = {0: [0.3, 0.99]}  # a process without any time left: perhaps it was that
-    assert run_verdict(findings, (), totals, 1.0).exit_code == 3
+    assert run_verdict(findings, (), totals, 1.0).exit_code == 10
     totals.cpu = {}
     totals.rows["GET /"].failures["generator out of ports"] = 1
-    assert run_verdict(findings, (), totals, 1.0).exit_code == 3
+    assert run_verdict(findings, (), totals, 1.0).exit_code == 10
 
 
 def test_lateness_takes_nothing_from_errors_that_were_kept() -> None:

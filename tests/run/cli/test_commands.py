@@ -202,7 +202,7 @@ def test_check_tells_all_problems_as_json(memory: Memory) -> None:
     assert cli("check")[1] == "chapiteau.toml: no problems (3 services, 0 sockets)\n"
     (memory.folder / "chapiteau.toml").write_text("[service.a]\n[sevice.b]\n")
     code, out, _ = cli("check", "--json")
-    assert code == 2
+    assert code == 8
     assert [p["where"] for p in json.loads(out)["problems"]] == [
         "chapiteau.toml:1", "chapiteau.toml:2",
     ]  # fmt: skip

@@ -173,7 +173,7 @@ def test_check_finds_what_is_wrong_with_a_plugin(project: New, text: str, says: 
     p = project(f"[plugin.g]\n{text}\n[service.web]\ncommand = 'sleep 1'\n")
     p.file("greeter.py", GREETER)
     done = run_cli("check", cwd=p.folder)
-    assert done.returncode == 2
+    assert done.returncode == 8
     assert says in done.stderr
 
 

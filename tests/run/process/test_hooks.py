@@ -259,7 +259,7 @@ def test_extended_stats_are_shown_with_each_process(project: New) -> None:
 def test_check_finds_hooks_that_can_not_be(project: New, text: str, says: str) -> None:
     p = project(f"[service.web]\ncommand = 'sleep 1'\n{text}\n")
     done = run_cli("check", cwd=p.folder)
-    assert done.returncode == 2
+    assert done.returncode == 8
     assert says in done.stderr
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chapiteau.core.errors import UsageError
+from chapiteau.core.errors import UnreachableError, UsageError
 from chapiteau.service.cli.document import document_of
 from tests.support import run_cli
 
@@ -143,7 +143,7 @@ def test_a_document_may_be_asked_of_a_running_service() -> None:
         with pytest.raises(UsageError, match="one document"):
             document_of(f"{base}/openapi.json", version="2")
         server.shutdown()
-    with pytest.raises(UsageError, match=r"can't be read: .*refused"):
+    with pytest.raises(UnreachableError, match=r"can't be read: .*refused"):
         document_of(f"{base}/openapi.json")
 
 

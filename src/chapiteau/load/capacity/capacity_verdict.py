@@ -20,23 +20,21 @@ def capacity_verdict(answer: SearchResult, test: LoadTest) -> Verdict:
     """
     objective = test.objective
     if answer.outcome == "none":
-        return Verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
+        return Verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}")
     if answer.outcome == "gone":
-        return Verdict("not met", f"no rate was kept: {_last_note(answer)}", 1)
+        return Verdict("not met", f"no rate was kept: {_last_note(answer)}")
     if answer.outcome == "unsure":
-        return Verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}", 2)
+        return Verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}")
     if answer.outcome == "generator-limited" and not answer.held:
         line = "the load generator was the limit, so nothing is said about the service"
-        return Verdict("generator-limited", line, 3)
+        return Verdict("generator-limited", line)
     held = _rate(answer)
     floor = test.min_capacity
     if answer.outcome == "generator-limited":
         if floor is not None and answer.held >= floor:
-            return Verdict(
-                "met", f"keeps {objective} at {held}, above the {floor:g}/s asked for", 0
-            )
+            return Verdict("met", f"keeps {objective} at {held}, above the {floor:g}/s asked for")
         line = f"keeps {objective} at {held}; beyond that the load generator is the limit"
-        return Verdict("generator-limited", line, 3)
+        return Verdict("generator-limited", line)
     if answer.outcome == "at least":
         line = f"keeps {objective} at {held}, the highest rate that was tried"
     else:
@@ -44,8 +42,8 @@ def capacity_verdict(answer: SearchResult, test: LoadTest) -> Verdict:
         missed = f"; missed at {answer.failed:.4g}/s" if answer.failed else ""
         line = f"keeps {objective} up to {held} (90 % sure: {least:.4g} to {most:.4g}){missed}"
     if floor is not None and answer.held < floor:
-        return Verdict("not met", f"{line}; {floor:g}/s were asked for", 1)
-    return Verdict("met", line, 0)
+        return Verdict("not met", f"{line}; {floor:g}/s were asked for")
+    return Verdict("met", line)
 
 
 def _rate(answer: SearchResult) -> str:

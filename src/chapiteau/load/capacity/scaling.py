@@ -276,7 +276,7 @@ def add_scaling(results: Sequence[LoadResult], section: ScalingSection) -> LoadR
     verdict = results[-1].verdict
     verdict = replace(verdict, line=f"with {section.sizes[-1].size}: {verdict.line}")
     for one, row in zip(results, section.sizes, strict=True):
-        if verdict.exit_code == 0 and one.verdict.exit_code in {2, 3}:
+        if verdict.exit_code == 0 and one.verdict.word in {"unsure", "generator-limited"}:
             line = f"with {row.size}: {one.verdict.line}"
             verdict = replace(one.verdict, line=line, findings=verdict.findings)
     verdict = replace(verdict, line=f"{section.service}: {section.line}; {verdict.line}")

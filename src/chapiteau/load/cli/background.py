@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chapiteau.core.exit_codes import exit_codes_of
 from chapiteau.load.cli.options import config_flag, folder_of
 
 if TYPE_CHECKING:
@@ -50,17 +51,14 @@ def _the_one(run: str, found: Sequence["LiveState"]) -> str:
     return runs[0]
 
 
-@click.command()
+@click.command(epilog=exit_codes_of("load attach"))
 @click.argument("run", required=False, default="")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per second, then the result."
 )
 @config_flag
 def attach(*, run: str, as_json: bool, config: str | None) -> int:
-    """Follow a running test to its end. Ctrl-C leaves it running.
-
-    The exit code is the test's own (see `load run`); 130 after Ctrl-C.
-    """
+    """Follow a running test to its end. Ctrl-C leaves it running."""
     from chapiteau.io.clock import SystemClock
     from chapiteau.load.cli.output import ProgressLine, print_result
     from chapiteau.load.client import follow, live, load_result

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chapiteau.core.exit_codes import NOT_MET, UNSURE, exit_codes_of
 from chapiteau.load.cli.options import config_flag, folder_of
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
     return 0
 
 
-@click.command()
+@click.command(epilog=exit_codes_of("load show"))
 @click.argument("number", type=int)
 @_json
 @config_flag
@@ -139,7 +140,7 @@ def report(*, number: str, form: str, output: str | None, config: str | None) ->
     return 0
 
 
-@click.command()
+@click.command(epilog=exit_codes_of("load compare"))
 @click.argument("a")
 @click.argument("b", required=False)
 @click.option("--margin", default="5%", show_default=True, help="Ignore differences below this.")
@@ -149,8 +150,6 @@ def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | 
     """Compare two results: each is a number or a JSON file.
 
     "baseline" as A is the one set for B's test; a single argument is B.
-
-    Exit codes: 0 faster or the same, 1 slower, 2 cannot tell.
     """
     import random
 
@@ -170,7 +169,7 @@ def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | 
         print_json(msgspec.to_builtins(found))
     else:
         click.echo(comparison_text(found))
-    return {"slower": 1, "cannot tell": 2}.get(found.word, 0)
+    return {"slower": NOT_MET, "cannot tell": UNSURE}.get(found.word, 0)
 
 
 @click.command()

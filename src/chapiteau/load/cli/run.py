@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chapiteau.core.exit_codes import exit_codes_of
 from chapiteau.load.cli.options import JSON_HELP, config_flag, settings_flags, settings_from_flags
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _dry_run = click.option(
 )
 
 
-@click.command()
+@click.command(epilog=exit_codes_of("load run"))
 @click.argument("target", required=False, default="")
 @settings_flags(capacity=False)
 @_dry_run
@@ -47,11 +48,7 @@ _dry_run = click.option(
 @_web
 @_output_flags
 def run(*, target: str, dry_run: bool, **options: Any) -> int:
-    """Put load on TARGET: a URL, a scenario file, or the name of a [load.NAME] section.
-
-    Exit codes: 0 objective met (or none given), 1 not met, 2 unsure, 3 the generator was the
-    limit, 4 the scenario is broken or the target is not allowed.
-    """
+    """Put load on TARGET: a URL, a scenario file, or the name of a [load.NAME] section."""
     from msgspec.structs import replace
 
     from chapiteau.load.cli.runner import Runner, print_plan
@@ -75,18 +72,14 @@ def run(*, target: str, dry_run: bool, **options: Any) -> int:
     return runner.run(job, "run", execute)
 
 
-@click.command()
+@click.command(epilog=exit_codes_of("load capacity"))
 @click.argument("target", required=False, default="")
 @settings_flags(capacity=True)
 @_detach
 @_web
 @_output_flags
 def capacity(*, target: str, **options: Any) -> int:
-    """Find the highest rate at which TARGET meets the objective.
-
-    Exit codes: 0 found (and at least --min-capacity), 1 not met, 2 unsure (time was too short),
-    3 the generator was the limit, 4 the scenario is broken or the target is not allowed.
-    """
+    """Find the highest rate at which TARGET meets the objective."""
     from chapiteau.load.capacity.capacity_run import find_capacity
     from chapiteau.load.capacity.scaling import measure_scaling
     from chapiteau.load.cli.runner import Runner
@@ -107,7 +100,7 @@ def capacity(*, target: str, **options: Any) -> int:
     return runner.run(job, "capacity", execute)
 
 
-@click.command()
+@click.command(epilog=exit_codes_of("load ab"))
 @click.argument("a")
 @click.argument("b")
 @click.option(
@@ -117,10 +110,7 @@ def capacity(*, target: str, **options: Any) -> int:
 @settings_flags(capacity=False)
 @_output_flags
 def ab(*, a: str, b: str, scenario: str | None, margin: str, **options: Any) -> int:
-    """Compare A and B: both get the same load in short turns (A B, B A, …).
-
-    Exit codes: 0 faster or the same, 1 slower, 2 cannot tell, 4 one of them does not answer.
-    """
+    """Compare A and B: both get the same load in short turns (A B, B A, …)."""
     import asyncio
 
     from chapiteau.load.cli.results import parse_margin

@@ -54,11 +54,11 @@ def ab_verdict(found: Comparison, names: tuple[str, str]) -> Verdict:
     worst = max(found.changes, key=lambda change: abs(change.change or 0.0))
     if word == "same":
         line = f"same: {b} is as fast as {a}, within ±{found.margin:.0%}"
-        return Verdict("met", line, 0)
+        return Verdict("met", line)
     if word == "cannot tell":
         more = found.limited or "longer turns (-d), or a quieter machine"
         line = f"cannot tell whether {b} is slower than {a}: {more}"
-        return Verdict("unsure", line, 2)
+        return Verdict("unsure", line)
     named = [change for change in found.changes if change.word == word] or [worst]
     told = ", ".join(map(_told_change, named))
     errors = found.errors
@@ -66,7 +66,7 @@ def ab_verdict(found: Comparison, names: tuple[str, str]) -> Verdict:
         told = f"errors {errors.before * 100:.3g}% → {errors.after * 100:.3g}%"
     good = word == "faster"
     line = f"{word}: {b} against {a}: {told}"
-    return Verdict("met" if good else "not met", line, 0 if good else 1)
+    return Verdict("met" if good else "not met", line)
 
 
 def _told_change(change: FigureChange) -> str:

@@ -136,7 +136,7 @@ def simulated_batches(model: Model, rate: float, seconds: int, seed: int) -> Loa
         machine={},
         version="",
     )
-    return document(facts, totals, Verdict("none", "", 0))
+    return document(facts, totals, Verdict("none", ""))
 
 
 def _poisson(rate: float, seconds: float, chance: Callable[[], float]) -> Iterator[float]:

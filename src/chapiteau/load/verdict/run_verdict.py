@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chapiteau.core.errors import UsageError
+from chapiteau.core.exit_codes import BROKEN, GENERATOR_LIMITED, NOT_MET, UNSURE
 from chapiteau.core.units import format_duration, parse_duration
 from chapiteau.load.scenario.shape import Shape
 from chapiteau.load.stats.totals import Totals
@@ -86,13 +87,28 @@ def detect_warmup(totals: Totals, shape: Shape, told: float | None = None) -> in
     return ended if ended <= _SHARE * last else 0
 
 
+_SIGNALLED: Final = 128
+_EXIT_CODES: Final = {
+    "met": 0,
+    "none": 0,
+    "not met": NOT_MET,
+    "unsure": UNSURE,
+    "generator-limited": GENERATOR_LIMITED,
+    "broken": BROKEN,
+}
+
+
 class Verdict(Struct):
-    """In one word (met, not met, unsure, generator-limited, broken, none), a line, an exit code."""
+    """In one word (met, not met, unsure, generator-limited, broken, none) and a line."""
 
     word: str
     line: str
-    exit_code: int
+    exit_code: int = 0  # the word's, unless a signal has ended the test
     findings: list[JudgedObjective] = []
+
+    def __post_init__(self) -> None:
+        if self.exit_code <= _SIGNALLED:
+            self.exit_code = _EXIT_CODES[self.word]
 
     def with_findings(self, findings: Sequence[Finding]) -> "Verdict":
         """The same with what it rests on."""
@@ -105,29 +121,27 @@ _MOST_DROPPED: Final = 0.01  # share of the sessions without which it is another
 def run_verdict(
     findings: Sequence[Finding], aborted: Sequence[Finding], totals: Totals, seconds: float
 ) -> Verdict:
-    """Word, line and exit code: 0 met (or nothing to judge by), 1 not met, 2 unsure, 3 the
-    generator was the limit, 4 broken."""
+    """What is said of a run that was not interrupted."""
     if aborted:
         first = aborted[0]
         line = (
             f"stopped: {first.objective.text} was missed with {first.objective.show(first.value)}"
         )
-        return Verdict("not met", line, 1)
+        return Verdict("not met", line)
     if not totals.requests:
-        return Verdict("unsure", "no request was sent", 2)
+        return Verdict("unsure", "no request was sent")
     if not totals.answered():
         kinds = sorted({kind for row in totals.rows.values() for kind in row.failures})
         return Verdict(
             word="broken",
             line=f"no request was answered: {', '.join(kinds) or 'cut off'}",
-            exit_code=4,
         )
     missed = [finding for finding in findings if not finding.met and finding.few is None]
     given = [finding.objective.text for finding in findings if not finding.objective.implied]
     if not given and not missed:
         rate = totals.requests / max(seconds, 1e-9)
         line = f"measured {rate:.4g} requests/s; no objective was given to judge by"
-        return Verdict("none", line, 0)
+        return Verdict("none", line)
     # Sessions dropped because users wait for the service only make its life easier: missed is
     # missed. Yet what is kept with less load than was asked for, or with load that came late and
     # so in bursts, is not kept with that.
@@ -142,13 +156,13 @@ def run_verdict(
             f"the load that was asked for did not come about: {totals.dropped} of {meant} sessions "
             "were dropped, since all allowed users were busy"
         )
-        return Verdict("generator-limited", line, 3)
+        return Verdict("generator-limited", line)
     few = [finding for finding in findings if finding.few is not None]
     if few:
         line = f"too few requests for {few[0].objective.text}: {_few(few[0])}"
-        return Verdict("unsure", line, 2)
+        return Verdict("unsure", line)
     held = ", ".join(finding.objective.text for finding in findings)
-    return Verdict("met", f"met: {held}", 0)
+    return Verdict("met", f"met: {held}")
 
 
 def _missed(first: Finding, objectives: Sequence[Objective], totals: Totals) -> Verdict:
@@ -156,12 +170,12 @@ def _missed(first: Finding, objectives: Sequence[Objective], totals: Totals) -> 
     if own := own or generator_lateness(totals, objectives):
         return _generator_limited(own)
     line = f"not met: {first.objective.text} was {first.objective.show(first.value)}"
-    return Verdict("not met", line, 1)
+    return Verdict("not met", line)
 
 
 def _generator_limited(why: str) -> Verdict:
     line = f"the load generator was the limit ({why}): nothing is said about the service"
-    return Verdict("generator-limited", line, 3)
+    return Verdict("generator-limited", line)
 
 
 def _few(finding: Finding) -> str:
@@ -182,18 +196,18 @@ def interrupted_verdict(
     by = f" by {who}" if who else ""
     lasted = f"{format_duration(round(seconds, 1))} of {format_duration(planned)}"
     line += f" (stopped early{by}, after {lasted})"
-    return Verdict(word, line, 128 + signal)
+    return Verdict(word, line, _SIGNALLED + signal)
 
 
 def rejected_verdict(verdict: Verdict, why: Sequence[str]) -> Verdict:
     """The verdict when the scenario file itself calls the run a failure; a worse one stays."""
     if verdict.exit_code:
         return verdict
-    return Verdict("not met", f"not met: {why[0]}", 1)
+    return Verdict("not met", f"not met: {why[0]}")
 
 
 def host_lost_verdict(lost: Mapping[str, str]) -> Verdict:
     """The verdict of a run that ended because machines that put the load on were lost."""
     (name, why), *others = lost.items()
     more = f" and {len(others)} more" if others else ""
-    return Verdict("generator-limited", f"{name}{more} was lost: {why}", 3)
+    return Verdict("generator-limited", f"{name}{more} was lost: {why}")

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from chapiteau.core.errors import NotFoundError, RefusedError
+from chapiteau.core.exit_codes import PARTIAL, exit_codes_of
 from chapiteau.core.text import escape_control
 from chapiteau.io.console import print_json, use_colour
 from chapiteau.io.files import write_atomic
@@ -20,7 +21,7 @@ from chapiteau.migrate.cornice.rewriting import Note, Rewritten, requirements, r
 __all__ = ["Moved", "cornice_command", "move", "names_of", "tell", "to_json"]
 
 
-@click.command(name="cornice")
+@click.command(name="cornice", epilog=exit_codes_of("import cornice"))
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Show the changes, write nothing.")
 @click.option("--diff", "as_diff", is_flag=True, help="Show the changes as a diff too.")
@@ -31,7 +32,7 @@ def cornice_command(ctx: click.Context, /, paths: tuple[Path, ...], **given: Any
 
     Rewrites imports, `config.include("cornice")` and `pyramid.includes` in the .py and .ini files
     of a folder; tells on standard error what changed, and what is left for you, such as the
-    project's requirements. Exit code 7: something is left.
+    project's requirements.
 
     \b
     chapiteau import cornice --dry-run src   look at the diff first
@@ -44,7 +45,7 @@ def cornice_command(ctx: click.Context, /, paths: tuple[Path, ...], **given: Any
     else:
         tell(moved, diff=given["as_diff"] or given["dry_run"], written=not given["dry_run"])
     if any(note.left for one in moved for note in one.notes):
-        ctx.exit(7)
+        ctx.exit(PARTIAL)
 
 
 # The files of an application: found, rewritten, written back.

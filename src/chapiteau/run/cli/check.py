@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from chapiteau.core.problems import Problem, raise_problems
+from chapiteau.core.exit_codes import NOT_MET, exit_codes_of
+from chapiteau.core.problems import InvalidInputError, Problem
 from chapiteau.io.console import print_json
 from chapiteau.io.project_file import find_config
 from chapiteau.run.cli.options import config_option, json_option, message, print_outcome
@@ -14,7 +15,7 @@ from chapiteau.run.cli.options import config_option, json_option, message, print
 __all__ = ["apply", "check", "completion", "plan", "schema"]
 
 
-@click.command("check")
+@click.command("check", epilog=exit_codes_of("check"))
 @config_option
 @json_option
 def check(config: str | None, json_wanted: bool) -> None:
@@ -41,9 +42,10 @@ def check(config: str | None, json_wanted: bool) -> None:
         found = [p.to_dict() for p in problems]
         print_json({"schema": 1, "ok": not found, "problems": found, "warnings": warnings})
         if problems:
-            raise click.exceptions.Exit(2)
+            raise click.exceptions.Exit(NOT_MET)
         return
-    raise_problems(_shown(path), problems)
+    if problems:
+        raise InvalidInputError(_shown(path), problems, exit_code=NOT_MET)
     loaded = load_config(path)
     spec = loaded.spec
     click.echo(

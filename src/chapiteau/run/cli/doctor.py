@@ -14,6 +14,7 @@ from typing import Final, Literal
 import click
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.core.exit_codes import NOT_MET, exit_codes_of
 from chapiteau.core.plain import Plain
 from chapiteau.io.compiled import LOAD_ENGINE, build_state
 from chapiteau.io.console import print_json, use_colour
@@ -240,13 +241,11 @@ def _socket(name: str, wanted: Socket, folder: Path, *, keeper: int) -> Finding:
 _MARKS: Final = {"ok": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
 
 
-@click.command("doctor")
+@click.command("doctor", epilog=exit_codes_of("run doctor"))
 @config_option
 @json_option
 def doctor(config: str | None, json_wanted: bool) -> None:
     """Check that this machine can run the project: permissions, limits, ports, programs, files.
-
-    Exit code 1 when something is wrong.
 
     \b
     chapiteau run doctor
@@ -265,7 +264,7 @@ def doctor(config: str | None, json_wanted: bool) -> None:
                 color=True,
             )
     if any(finding.level == "bad" for finding in found):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(NOT_MET)
 
 
 def _findings(config: str | None) -> "list[Finding]":

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import click
 
-from chapiteau.core.errors import GateFailedError, UsageError
+from chapiteau.core.errors import GateFailedError, NotFoundError, UnreachableError, UsageError
+from chapiteau.core.exit_codes import exit_codes_of
 from chapiteau.core.text import format_table
 from chapiteau.io.console import print_json
 from chapiteau.service.openapi.diff import compare
@@ -55,11 +56,11 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as exc:
-        raise UsageError(f"{path}: {exc.strerror}") from None
+        raise NotFoundError(f"{path}: {exc.strerror}") from None
 
 
 def _fetched(url: str) -> bytes:
-    """What a service answers. Raises UsageError."""
+    """What a service answers. Raises UsageError, UnreachableError."""
     import urllib.error
     import urllib.request
     from http.client import HTTPException
@@ -74,7 +75,7 @@ def _fetched(url: str) -> bytes:
         ) from None
     except (OSError, ValueError, HTTPException) as exc:
         why = getattr(exc, "reason", exc)
-        raise UsageError(f"{url} can't be read: {why}", hint="does the service run?") from None
+        raise UnreachableError(f"{url} can't be read: {why}", hint="is it running?") from None
     if len(data) > _LARGEST:
         raise UsageError(f"{url} is larger than 64 MiB: no document")
     return data
@@ -148,7 +149,7 @@ def openapi(app: str, form: str, dialect: str, api_version: str, output: Path | 
     write_atomic(output, data)
 
 
-@click.command()
+@click.command(epilog=exit_codes_of("service check"))
 @click.argument("app", metavar="MODULE:FACTORY|FILE.json|URL")
 @click.option("--against", type=click.Path(), help="An older document: ids must not have changed.")
 @click.option("--api-version", default="", help="A version of the API; the default one otherwise.")
@@ -171,14 +172,12 @@ def check(app: str, against: str | None, api_version: str, as_json: bool) -> Non
 # `service diff OLD NEW`: which changes break clients.
 
 
-@click.command()
+@click.command(epilog=exit_codes_of("service diff"))
 @click.argument("old")
 @click.argument("new")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def diff(old: str, new: str, as_json: bool) -> None:
     """Compare two documents (JSON files, addresses or MODULE:FACTORY).
-
-    Ends with 8 when a client written for OLD could break with NEW.
 
     \b
     chapiteau service diff https://shop.example/openapi.json shop:make
