@@ -38,6 +38,23 @@ class _Place:
     changed: int = 0  # when the file was changed last, in ns: older ones have been read
     seen: int = 0  # how large the file was when a started record was left for later
 
+    def start(self, inode: int) -> None:
+        """Go to the beginning of a file."""
+        self.inode, self.offset, self.tail, self.seen = inode, 0, "", 0
+
+    def advance(self, offset: int, tail: str) -> None:
+        """What is before the offset has been read."""
+        self.offset, self.tail = offset, tail
+
+    def identify(self, found: os.stat_result) -> None:
+        """This is the file, as it is now."""
+        self.inode, self.changed = found.st_ino, found.st_mtime_ns
+
+    def wait_for_more(self, size: int) -> bool:
+        """Leave a started record for later; True when nothing has come since the last time."""
+        before, self.seen = self.seen, size
+        return before == size
+
 
 @dataclass(slots=True)
 class LogFileReader:
@@ -124,8 +141,8 @@ class LogFileReader:
                     return self._rest_of_turned(name, path, place)
                 cut = place.offset > info.st_size  # copytruncate
                 if cut or _tail(file.fileno(), place.offset) != place.tail:
-                    place.offset, place.tail = 0, ""
-                place.inode, place.changed = info.st_ino, info.st_mtime_ns
+                    place.start(info.st_ino)
+                place.identify(info)
                 if place.offset == info.st_size:
                     return []
                 return self._lines(name, place, file.fileno(), info.st_size)
@@ -141,13 +158,13 @@ class LogFileReader:
         if place.inode not in inodes:  # deleted, or compressed: its rest can't be had any more
             self.missed(name.partition("/")[0])
             newer = [f.st_ino for f in found_files if f.st_mtime_ns > place.changed]
-            place.inode, place.offset, place.tail = (newer or inodes[-1:])[0], 0, ""
+            place.start((newer or inodes[-1:])[0])
         at = inodes.index(place.inode)
         with chain[at].open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             found = self._lines(name, place, file.fileno(), size, last=True)
         if place.offset >= size and at + 1 < len(chain):
-            place.inode, place.offset, place.tail, place.seen = inodes[at + 1], 0, "", 0
+            place.start(inodes[at + 1])
         return found
 
     def _lines(
@@ -175,32 +192,26 @@ class LogFileReader:
                     stream=match["stream"], text=text, at=at,
                 )
             )  # fmt: skip
-        done = self._joined(service, place, found, size, last=last and at == size)
-        place.tail = _tail(file, place.offset)
+        done, end = self._joined(service, place, found, size, last=last and at == size)
+        place.advance(end, _tail(file, end))
         return done
 
     def _joined(
         self, service: str, place: _Place, found: list[LogLine], size: int, *, last: bool
-    ) -> list[LogLine]:
-        """Lines that belong together as one; the last one waits until nothing more has come."""
+    ) -> tuple[list[LogLine], int]:
+        """Lines that belong together as one, and where they end; the last one waits for more."""
         pattern, end = self.multiline(service), found[-1].at
         if not pattern:
-            place.offset = end
-            return found
+            return found, end
         start = re.compile(pattern)
         done, held = join_lines(found, start, None)
         if held is None:
-            place.offset = end
-            return done
-        whole = last or place.seen == size or end - place.offset >= _BLOCK // 2
-        place.seen = size
-        if whole:
-            place.offset = end
-            return [*done, held]
+            return done, end
+        if place.wait_for_more(size) or last or end - place.offset >= _BLOCK // 2:
+            return [*done, held], end
         first = [line for line in found if start.search(line.text)]
         before = next((line.at for line in reversed(found) if first and line.at < first[-1].at), 0)
-        place.offset = before or place.offset
-        return done
+        return done, before or place.offset
 
 
 def _tail(file: int, offset: int) -> str:
