@@ -237,7 +237,8 @@ class Connection:
         self._chunks = ChunkedDecoder(parser.limits) if head.fields.chunked else None
         self._left = length or 0
         self._body = BodyBuffer(self._budget)
-        if head.fields.expects and not self.data:
+        # HTTP/1.0 knows no interim answers (RFC 9110 §10.1.1).
+        if head.fields.expects and head.version == 11 and not self.data:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _more_body(self) -> IncomingRequest | None:

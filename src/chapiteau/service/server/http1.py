@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_LINE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])")
+_LINE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([0-9])")
 # Anything that may not stand in a field value: controls, and CR or LF on their own.
 _BAD_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
@@ -32,6 +32,13 @@ _HOST: Final = re.compile(
     r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[!-Z^-~]+\])(?::[0-9]{0,5})?"
 )
 _SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}")
+# Extensions of a chunk, of which none is known here: they are read to the letter (RFC 9112 §7.1.1),
+# as who takes a quote for closed where another does not goes on with other bytes.
+_WORD: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED: Final = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+_EXTENSION: Final = re.compile(
+    rb"(?:[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)*" % (_WORD, _WORD, _QUOTED)
+)
 _CACHED_BYTES: Final = 2048
 _CACHED_HEADS: Final = 512
 
@@ -145,6 +152,8 @@ class HeadParser:
             if _BAD_VALUE.search(value):
                 raise RefusedRequestError(400, "a control character in a header")
             self._field(fields, name, value)
+        codings = fields.environ.pop("HTTP_TRANSFER_ENCODING", None)
+        fields.chunked = codings is not None and _is_chunked(codings)
         if fields.chunked and fields.length is not None:
             raise RefusedRequestError(400, "both Content-Length and Transfer-Encoding")
         fields.has_body = fields.chunked or bool(fields.length)
@@ -175,10 +184,13 @@ def _content_length(fields: HeaderFields, value: str, limits: Limits) -> bool:
     return True
 
 
-def _transfer_encoding(fields: HeaderFields, value: str, _limits: Limits) -> bool:
-    if value.lower() != "chunked" or fields.chunked:
+def _is_chunked(codings: str) -> bool:
+    """Whether the body comes in chunks: True, or RefusedRequestError (RFC 9112 §6.1, §6.3)."""
+    *others, last = [coding.strip(" \t").lower() for coding in codings.split(",")]
+    if last != "chunked" or "chunked" in others:
+        raise RefusedRequestError(400, "the last transfer coding, and only that, must be chunked")
+    if others:
         raise RefusedRequestError(501, "no transfer coding but chunked is known")
-    fields.chunked = True
     return True
 
 
@@ -220,7 +232,6 @@ def _host(fields: HeaderFields, value: str, _limits: Limits) -> bool:
 # Headers that mean something to the server itself; True: it is no HTTP_… variable besides.
 _SPECIAL: Final[dict[str, Callable[[HeaderFields, str, Limits], bool]]] = {
     "CONTENT_LENGTH": _content_length,
-    "TRANSFER_ENCODING": _transfer_encoding,
     "CONTENT_TYPE": _content_type,
     "CONNECTION": _connection,
     "EXPECT": _expect,
@@ -240,7 +251,8 @@ def _request_line(line: str) -> tuple[str, str, int]:
             raise RefusedRequestError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
         raise RefusedRequestError(400, "the request line can't be read")
     method, target, minor = match.groups()
-    return method, target, 11 if minor == "1" else 10
+    # A later minor version is read as the latest one that is known (RFC 9110 §2.5).
+    return method, target, 10 if minor == "0" else 11
 
 
 def _check_begun(data: bytes | bytearray) -> None:
@@ -314,13 +326,11 @@ class ChunkedDecoder:
         return line
 
     def _size(self, line: bytes) -> None:
-        digits, semicolon, extension = line.partition(b";")
-        digits = digits.rstrip(b" \t") if semicolon else digits
-        # A quote that is not closed on its line: whoever goes on to the next reads other bytes.
-        odd = len(extension) > 256 or extension.count(b'"') % 2
-        if not _SIZE.fullmatch(digits) or odd:
+        size = _SIZE.match(line)
+        end = size.end() if size else 0
+        if size is None or len(line) - end > 256 or not _EXTENSION.fullmatch(line, end):
             raise RefusedRequestError(400, "a chunk size can't be read")
-        self._left = int(digits, 16)
+        self._left = int(size[0], 16)
         self.total += self._left
         if self.total > self._limits.body:
             raise RefusedRequestError(413, "the body is too long")
