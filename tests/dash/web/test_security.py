@@ -14,11 +14,14 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.auth.access import VERBS, Caller, Role, allowed
 from chapiteau.dash.auth.sessions import hash_password
+from chapiteau.dash.testing import MemoryNode
 from chapiteau.dash.web import live
 from tests.support import wait_for_async
 
+_WEB = [{"node": "alpha", "service": "web"}]
 READS = ["/api/session", "/api/fleet", "/api/history?node=alpha", "/api/load", "/api/audit"]
 
 
@@ -358,3 +361,79 @@ async def test_a_full_disk_shuts_nobody_out(house: Any, monkeypatch: pytest.Monk
             async with session.get("/api/session") as answer:
                 assert answer.status == 200
             assert len(house.hub.store.sessions()) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("POST /api/login", b'{"token": ' + b"[" * 100_000),
+        ("POST /api/login", b'{"token": "\\ud800"}'),
+        ("POST /api/login\nX-Forwarded-For: \xff", b'{"token": "no"}'),
+        ("GET /api/session\nCookie: chapiteau-PORT=\xff\xfe", b""),
+        ("GET /api/session\nCookie: chapiteau-PORT=\xc3\xa9", b""),
+        ("GET /api/entry\nCookie: chapiteau-oidc-said=%ff%ED%A0%80", b""),
+        ("GET /api/oidc/done?state=a\nCookie: chapiteau-oidc=\xff", b""),
+    ],
+)
+async def test_odd_bytes_of_a_stranger_are_refused(house: Any, head: str, body: bytes) -> None:
+    line, *more = head.replace("PORT", str(house.server.port)).split("\n")
+    kind = ["Content-Type: application/json", "X-Chapiteau: 1", f"Content-Length: {len(body)}"]
+    lines = [f"{line} HTTP/1.1", f"Host: 127.0.0.1:{house.server.port}", *kind, *more, "", ""]
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
+    writer.write("\r\n".join(lines).encode("latin-1") + body)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    writer.close()
+    assert 200 <= int(answer.split()[1]) < 500, answer
+    assert b"aiohttp" not in answer
+    assert b"Python" not in answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("GET", "/api/audit?before=" + "9" * 5_000, {}),
+        ("GET", "/api/audit?before=" + "9" * 30, {}),
+        ("GET", "/api/history?node=alpha&seconds=" + "9" * 30, {}),
+        ("POST", "/api/act", {"json": {"verb": "stop", "targets": _WEB, "change": 1}}),
+        ("POST", "/api/act", {"json": {"verb": "stop", "targets": [{**_WEB[0], "x": 1}]}}),
+        ("POST", "/api/act", {"json": {"change": 1}}),
+        ("POST", "/api/act", {"json": {"verb": "stop", "targets": _WEB, "options": {"change": 1}}}),
+    ],
+)
+async def test_what_a_call_does_not_take_is_refused(
+    house: Any, method: str, path: str, more: dict[str, Any]
+) -> None:
+    async with house.client() as session:
+        headers = {"Idempotency-Key": "k"}
+        async with session.request(method, path, headers=headers, **more) as answer:
+            assert answer.status == 400, await answer.text()
+    assert house.node.commands == []
+
+
+@pytest.mark.parametrize(("code", "expected"), [(2, 400), (3, 404), (4, 409), (6, 504), (1, 500)])
+async def test_what_a_node_refuses_is_told_with_its_word(
+    house: Any, monkeypatch: pytest.MonkeyPatch, code: int, expected: int
+) -> None:
+    async def read(*_: Any) -> Any:
+        raise ChapiteauError("no service 'wbe'", hint="web", exit_code=code)  # as a link gives it
+
+    monkeypatch.setattr(MemoryNode, "read", read)
+    async with house.client() as session:
+        async with session.get("/api/nodes/alpha/v1/status") as answer:
+            told = await answer.json()
+        assert (answer.status, told["detail"], told["hint"]) == (
+            expected,
+            "no service 'wbe'",
+            "web",
+        )
+
+
+@pytest.mark.parametrize("key", [b"\xff", b"a\tb", b""])
+async def test_a_key_that_can_not_be_kept_is_refused(house: Any, key: bytes) -> None:
+    async with house.client() as session:
+        headers = {"Idempotency-Key": key.decode(errors="surrogateescape")}
+        async with session.post(
+            "/api/act", json={"verb": "stop", "targets": _WEB}, headers=headers
+        ) as answer:
+            assert answer.status == 400
+            assert "Idempotency-Key" in (await answer.json())["hint"]

@@ -293,4 +293,5 @@ class Sessions:
 
 
 def _hash(session_id: str) -> str:
-    return hashlib.sha256(session_id.encode()).hexdigest()
+    # A cookie may be any bytes; aiohttp gives those that are no UTF-8 as surrogates.
+    return hashlib.sha256(session_id.encode(errors="surrogateescape")).hexdigest()

@@ -145,8 +145,11 @@ class Actions:
 
         A server that is away is told at once as a failure, or waited for so many seconds.
         """
-        if not key or len(key) > 100:
-            raise BadRequestError("an action needs an idempotency key of 1 to 100 characters")
+        if not key or len(key) > 100 or not key.isprintable():
+            raise BadRequestError(
+                "an action needs an idempotency key of 1 to 100 printable characters",
+                hint="send the header Idempotency-Key: another value for each action",
+            )
         if found := self._done.get(f"{caller.name}/{key}"):
             return found
         if not targets:

@@ -22,7 +22,7 @@ from chapiteau.dash.nodes.contract import DesiredServices, parse_desired
 from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.routes import Query, call
 from chapiteau.dash.web.security import authorize
-from chapiteau.run.api.commands import node_commands
+from chapiteau.run.api.commands import COMMANDS, node_commands
 from chapiteau.run.logs.messages import Outcome
 
 __all__: list[str] = []  # `routes` has them all
@@ -33,7 +33,7 @@ _MAX_EVENTS: Final = 2_000
 _DAY: Final = 86_400  # seconds
 _WEEK: Final = 7 * 24 * 60  # minutes
 
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class _OfService(Query, frozen=True):
@@ -127,24 +127,30 @@ async def _read(hub: Hub, caller: Caller, query: _Read) -> dict[str, Any]:
 # ── actions ──
 
 
-class _Target(Struct, frozen=True):
+class _Target(Struct, frozen=True, forbid_unknown_fields=True):
     node: str = ""
     service: str = ""
     process: Count | None = 0
 
 
-class _Command(Query, frozen=True):
+class _Command(Query, frozen=True, forbid_unknown_fields=True):
     verb: str
     targets: list[_Target]
     options: dict[str, Any] | None = None
 
     def where(self) -> list[Target]:
-        """The targets. Raises BadRequestError for a verb that is none."""
+        """The targets. Raises BadRequestError for a verb or an option that is none."""
         known = node_commands()
         if self.verb not in known:
             raise BadRequestError(
                 f"unknown action {self.verb!r}", hint=f"known: {', '.join(known)}"
             )
+        takes = COMMANDS[self.verb].options.split()
+        for key in self.options or ():
+            if key not in takes:
+                raise BadRequestError(
+                    f"{self.verb} has no option {key[:100]!r}", hint=f"it has: {', '.join(takes)}"
+                )
         return [Target(t.node, t.service, t.process or 0) for t in self.targets]
 
 
@@ -156,7 +162,7 @@ async def _preview(hub: Hub, caller: Caller, query: _Command) -> dict[str, Any]:
     return {"lines": sorted(lines)}
 
 
-class _Action(_Command, frozen=True):
+class _Action(_Command, frozen=True, forbid_unknown_fields=True):
     batch: Count = 100
     wait: Count = 0
 

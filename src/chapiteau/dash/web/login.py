@@ -80,7 +80,7 @@ async def oidc_done(request: web.Request) -> web.StreamResponse:
             raise LoginError(f"the identity provider said {error[:100]!r}")
         state = query.get("state", "")
         # Without this, a foreign page could log somebody in as somebody else.
-        if not state or not hmac.compare_digest(state, request.cookies.get(_STATE, "")):
+        if not state or not hmac.compare_digest(_raw(state), _raw(request.cookies.get(_STATE, ""))):
             raise LoginError(
                 "this login was begun in another browser", hint="try again from the page"
             )
@@ -117,6 +117,11 @@ def _set(
         path=path,
         max_age=600,
     )
+
+
+def _raw(text: str) -> bytes:
+    """What stood in a header or query, whatever bytes it were."""
+    return text.encode(errors="surrogatepass")
 
 
 def _own_path(path: str) -> str:

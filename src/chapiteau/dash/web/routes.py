@@ -80,7 +80,7 @@ async def json_body(request: web.Request) -> dict[str, Any]:
         return msgspec.json.decode(await request.read(), type=dict[str, Any])
     except msgspec.ValidationError:
         raise UsageError("send a JSON object") from None
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UsageError(f"not JSON: {exc}") from None
 
 

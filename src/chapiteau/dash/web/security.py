@@ -91,6 +91,7 @@ _STATUS: Final[tuple[tuple[type[ChapiteauError], int], ...]] = (
     (UnreachableError, 503),
     (TimedOutError, 504),
 )
+_BY_EXIT_CODE: Final = {kind.exit_code: status for kind, status in _STATUS}
 
 
 class Site:
@@ -154,6 +155,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Headers of every answer, before its first byte: streams have left when `guard` sees them."""
     for name, value in PAGE_HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = "chapiteau"  # aiohttp would tell its version and Python's
     if request.path.startswith("/api/"):
         response.headers.setdefault("Cache-Control", "no-store")
 
@@ -231,7 +233,9 @@ def _http_problem(exc: web.HTTPException) -> web.Response:
 
 
 def _problem(error: ChapiteauError, status: int = 0) -> web.Response:
-    code = status or next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
+    # What a node refused has come over its link, which keeps the exit code alone.
+    of_node = _BY_EXIT_CODE.get(error.exit_code, 500)
+    code = status or next((s for kind, s in _STATUS if isinstance(error, kind)), of_node)
     body = {
         "title": type(error).__name__.removesuffix("Error"),
         "status": code,
