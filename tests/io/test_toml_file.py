@@ -79,7 +79,11 @@ def test_a_file_without_rights_is_refused(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(b"\xff\xfe", "not UTF-8"), (b"a = \n", "not valid TOML")],
+    [
+        (b"\xff\xfe", "line 1, column 1 is not UTF-8"),
+        ("# \u00e9\na = '".encode() + b"\xe9'", "line 2, column 6 is not UTF-8"),
+        (b"a = \n", "not valid TOML"),
+    ],
 )
 def test_what_is_no_toml_is_a_usage_error(tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "c.toml").write_bytes(content)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from chapiteau.core.fields import Path as KeyPath
 
-__all__ = ["RecoveredToml", "TomlFile", "read_toml", "recover_toml"]
+__all__ = ["RecoveredToml", "TomlFile", "not_utf8", "read_toml", "recover_toml"]
 
 
 # Reads on behind syntax errors, for those who want to hear of every problem at once.
@@ -140,7 +140,7 @@ def read_toml(path: Path, *, on: bool = False) -> TomlFile:
             f"{path}: may not be read by this user", hint=f"try: ls -l {path}"
         ) from None
     except UnicodeDecodeError as exc:
-        raise UsageError(f"{path}: not UTF-8 text ({exc})") from None
+        raise UsageError(f"{path}: {not_utf8(exc)}", hint="save the file as UTF-8") from None
     except OSError as exc:  # a folder, a loop of links, a disk that fails …
         raise UsageError(f"{path}: can't be read: {exc.strerror}") from None
     try:
@@ -150,6 +150,13 @@ def read_toml(path: Path, *, on: bool = False) -> TomlFile:
             return mended
         raise UsageError(f"{path}: not valid TOML: {exc}", hint=_line_of(exc, text)) from None
     return TomlFile(path, data, text)
+
+
+def not_utf8(exc: UnicodeDecodeError) -> str:
+    """Where a file stops being UTF-8, as editors count: "line 1, column 6 is not UTF-8"."""
+    before = exc.object[: exc.start].decode().removeprefix("\ufeff")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return f"line {line}, column {column} is not UTF-8"
 
 
 def _mended(path: Path, text: str) -> TomlFile | None:

@@ -11,6 +11,7 @@ from typing import Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import nearest
+from chapiteau.io.toml_file import not_utf8
 from chapiteau.run.config.command import (
     Command,
     CommandContext,
@@ -270,6 +271,8 @@ def read_env_file(name: str, folder: Path, written: str) -> dict[str, str]:
         raise SpawnError(f"{name}: {path}: {exc.strerror}", hint=hint) from exc
     except OSError as exc:
         raise SpawnError(f"{name}: {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise SpawnError(f"{name}: {path}: {not_utf8(exc)}") from exc
     except ValueError as exc:
         raise SpawnError(f"{name}: {path}: {exc}") from exc
 

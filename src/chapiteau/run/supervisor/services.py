@@ -1,10 +1,11 @@
 """All services: who waits for whom, and commands on each."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
-from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.core.errors import ChapiteauError, NotFoundError, TimedOutError
 from chapiteau.core.graph import layers
 from chapiteau.run.config.selection import select
 from chapiteau.run.config.spec import Service
@@ -18,6 +19,8 @@ from chapiteau.run.supervisor.desired_state import DesiredState
 from chapiteau.run.supervisor.service_controller import ServiceController
 
 __all__ = ["Services"]
+
+_LEAST: Final = 0.001  # seconds for a command whose turn came with its deadline; 0 is no deadline
 
 
 class Services:
@@ -204,12 +207,33 @@ class Services:
     async def _run(
         self, verb: str, service: ServiceController, options: Mapping[str, Any], actor: str
     ) -> Outcome:
-        async with service.lock:
-            try:
-                outcome = await COMMANDS[verb](service, options)
-            except ChapiteauError as exc:
-                outcome = Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+        try:
+            async with self._turn(verb, service, options) as left:
+                outcome = await COMMANDS[verb](service, left)
+        except ChapiteauError as exc:
+            outcome = Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
         text = outcome.text if outcome.ok else outcome.error.splitlines()[0]
         self._host.emit("command.done", f"{verb}: {text}", service=service.name, who=actor,
                         data={"verb": verb, "ok": outcome.ok})  # fmt: skip
         return outcome
+
+    @asynccontextmanager
+    async def _turn(
+        self, verb: str, service: ServiceController, options: Mapping[str, Any]
+    ) -> AsyncGenerator[Mapping[str, Any]]:
+        """Wait for the commands before it; its options, with what is left of its timeout."""
+        limit = float(options.get("timeout") or 0)
+        begun = self._host.clock.now()
+        try:
+            async with asyncio.timeout(limit or None):
+                await service.lock.acquire()
+        except TimeoutError:
+            raise TimedOutError(
+                f"{service.name}: {verb} was given up after {limit:g} s behind another command",
+                hint=f"`chapiteau stop {service.name}` ends that one",
+            ) from None
+        try:
+            left = begun + limit - self._host.clock.now()
+            yield {**options, "timeout": max(left, _LEAST)} if limit else options
+        finally:
+            service.lock.release()
