@@ -14,6 +14,7 @@ from chapiteau.service.addons.rate_limits import RateGate
 from chapiteau.service.declare.path import openapi_path
 from chapiteau.service.declare.service import Service
 from chapiteau.service.errors import DeclarationError
+from chapiteau.service.openapi.document import ApiInfo
 from chapiteau.service.openapi.responses import ErrorFormat
 from chapiteau.service.pipeline.content_coding import Compressor
 from chapiteau.service.pipeline.dispatch import ServicePlan
@@ -30,24 +31,50 @@ REGISTRY_KEY: Final = "chapiteau.service"
 class Application:
     """Everything that belongs to one application; nothing of it is shared between two."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        max_body: int,
+        check: bool,
+        packer: Compressor | None,
+        errors: ErrorFormat,
+        document_path: str,
+    ) -> None:
         self.plans: dict[str, Plan] = {}
         self.versions: Versions | None = None
         self._paths: dict[tuple[str, str], Service] = {}
-        self.documents: dict[str, ApiDocument] = {"": ApiDocument()}
+        self.documents: dict[str, ApiDocument] = {"": ApiDocument(ApiInfo(errors=errors))}
         self.checks = HealthChecks(SystemClock())
-        self.max_body = 1 << 20
+        self.max_body = max_body
         self.cors: CorsPolicy | None = None
         self.keys: IdempotencyStore = MemoryStore()
-        self.packer: Compressor | None = None
+        self.packer = packer
         self.metrics: Metrics | None = None
-        self.check = False
-        self.errors: ErrorFormat = "problem"
+        self.check = check
+        self.errors = errors
         self.jobs: Jobs | None = None
-        self.document_path = ""  # where the document is, with its prefix; empty: nowhere
-        self.started = False  # whether a service of its own has been added
+        self.document_path = document_path  # where the document is, with its prefix; empty: nowhere
+        self._started = False  # whether a service of its own has been added
         self.clock = SystemClock()
         self.gate = RateGate(self.clock)
+
+    def use(
+        self,
+        *,
+        cors: CorsPolicy | None = None,
+        keys: IdempotencyStore | None = None,
+        jobs: Jobs | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """Take what a directive brings; what is left out stays as it is."""
+        self.cors = self.cors if cors is None else cors
+        self.keys = self.keys if keys is None else keys
+        self.jobs = self.jobs if jobs is None else jobs
+        self.metrics = self.metrics if metrics is None else metrics
+
+    def close_versions(self) -> None:
+        """A service of its own has been added: from now on set_versions comes too late."""
+        self._started = True
 
     def claim(self, path: str, version: str, service: Service) -> None:
         """Note whose path it is. Raises DeclarationError when it is somebody's already."""
@@ -78,7 +105,15 @@ class Application:
         return self.documents[version] if version else self.document
 
     def set_versions(self, versions: Versions) -> None:
-        """Begin a document for each version with what belongs to all of them."""
+        """Begin a document for each version with what belongs to all of them.
+
+        Raises DeclarationError when it comes too late.
+        """
+        if self._started or self.versions is not None:
+            raise DeclarationError(
+                "set_versions comes too late: there are services already",
+                hint="say it right after the include, once",
+            )
         shared = self.documents[""]
         self.versions = versions
         self.documents = {name: shared.copy(versions, name) for name in versions.names}

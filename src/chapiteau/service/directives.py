@@ -44,13 +44,15 @@ def includeme(config: Any) -> None:
     `chapiteau.check_answers` (false).
     """
     settings = config.registry.settings
-    application = config.registry[REGISTRY_KEY] = Application()
-    application.max_body = int(parse_size(settings.get("chapiteau.max_body", "1MiB")))
-    application.check = _true(settings.get("chapiteau.check_answers", False))
-    if (least := str(settings.get("chapiteau.compress", "off"))) not in ("", "off"):
-        application.packer = Compressor(int(parse_size(least)))
-    application.errors = _error_format(settings.get("chapiteau.errors", "problem"))
-    application.document.info = ApiInfo(errors=application.errors)
+    path = settings.get("chapiteau.openapi_path", "/openapi.json")
+    least = str(settings.get("chapiteau.compress", "off"))
+    application = config.registry[REGISTRY_KEY] = Application(
+        max_body=int(parse_size(settings.get("chapiteau.max_body", "1MiB"))),
+        check=_true(settings.get("chapiteau.check_answers", False)),
+        packer=Compressor(int(parse_size(least))) if least not in ("", "off") else None,
+        errors=_error_format(settings.get("chapiteau.errors", "problem")),
+        document_path=_full(config, path) if path else "",
+    )
     use_service_routes(config)
     for name, directive in _DIRECTIVES.items():
         config.add_directive(name, directive)
@@ -58,7 +60,7 @@ def includeme(config: Any) -> None:
     config.add_view_predicate("service_view", _ViewPredicate)
     add_error_views(config)
     config.add_subscriber(_check_links, ApplicationCreated)
-    if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
+    if path:
         _add_documents(config, application, path)
         if docs := settings.get("chapiteau.docs_path", ""):
             _add_docs(config, docs)
@@ -94,7 +96,6 @@ def _true(value: Any) -> bool:
 
 def _add_documents(config: Any, application: Application, path: str) -> None:
     """The document at its path, and as YAML beside it."""
-    application.document_path = _full(config, path)
     made = document_service(path, application.document_of)
     config.add_service(made, shared=True)
     if path.endswith(".json"):
@@ -112,7 +113,8 @@ def _add_service(config: Any, service: Service, *, shared: bool = False) -> None
     application = application_of(config.registry)
     versions = application.versions
     if versions is None or shared:
-        application.started = application.started or not shared
+        if not shared:
+            application.close_versions()
         _add_one(config, application, service)
         return
     named = {v for op in service.operations for v in op.options.versions}
@@ -200,11 +202,6 @@ class _ViewPredicate:
 def _set_versions(config: Any, versions: Versions) -> None:
     """`config.set_versions(Versions("1", "2", by="header"))`, before the first service."""
     application = application_of(config.registry)
-    if application.started or application.versions is not None:
-        raise DeclarationError(
-            "set_versions comes too late: there are services already",
-            hint="say it right after the include, once",
-        )
     application.set_versions(versions)
     path = (config.registry.settings or {}).get("chapiteau.openapi_path", "/openapi.json")
     for name in versions.names if path and versions.by == "path" else ():
@@ -251,7 +248,7 @@ def _set_api(
         errors=application.errors,
     )  # fmt: skip
     for document in application.documents.values():
-        document.info = info
+        document.describe(info)
 
 
 def _add_webhook(config: Any, name: str, request: Callable[..., Any], **options: Any) -> None:
@@ -296,24 +293,25 @@ def _add_jobs(
     application = application_of(config.registry)
     path = "/" + path.strip("/")
     where = _full(config, path)
-    application.jobs = Jobs(store or MemoryJobs(), application.clock, threads=threads, path=where)
-    for service in job_services(path, application.jobs):
+    jobs = Jobs(store or MemoryJobs(), application.clock, threads=threads, path=where)
+    application.use(jobs=jobs)
+    for service in job_services(path, jobs):
         config.add_service(service, shared=True)
 
 
 def _set_cors(config: Any, policy: CorsPolicy) -> None:
     """`config.set_cors(CorsPolicy(…))`: for every operation that has no policy of its own."""
-    application_of(config.registry).cors = policy
+    application_of(config.registry).use(cors=policy)
 
 
 def _set_idempotency_store(config: Any, store: IdempotencyStore) -> None:
     """`config.set_idempotency_store(SqliteStore(…))`: keys that all processes share."""
-    application_of(config.registry).keys = store
+    application_of(config.registry).use(keys=store)
 
 
 def _set_rate_store(config: Any, store: RateStore) -> None:
     """`config.set_rate_store(SqliteRates(…))`: budgets that all processes share."""
-    application_of(config.registry).gate.store = store
+    application_of(config.registry).gate.use(store)
 
 
 def _add_metrics(config: Any, path: str = "/metrics", *, folder: Path | str = "") -> None:
@@ -324,7 +322,8 @@ def _add_metrics(config: Any, path: str = "/metrics", *, folder: Path | str = ""
     application = application_of(config.registry)
     folder = folder or os.environ.get("CHAPITEAU_METRICS_FOLDER", "")
     tally = SharedMetrics(Path(folder)) if folder else None
-    metrics = application.metrics = Metrics(application.clock, tally)
+    metrics = Metrics(application.clock, tally)
+    application.use(metrics=metrics)
     config.add_service(metrics_service(path, metrics))
 
 

@@ -111,20 +111,20 @@ _OFFERS = {
 class ApiDocument:
     """Collects the services of one version of an application; written when first asked for."""
 
-    def __init__(self, versions: Versions | None = None, version: str = "") -> None:
-        self._info = ApiInfo()
+    def __init__(self, info: ApiInfo, versions: Versions | None = None, version: str = "") -> None:
         self._versions, self._version = versions, version
         self._services: list[DescribedService] = []
         self._webhooks: dict[str, Operation] = {}
         self._built: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self.describe(info)
 
     @property
     def info(self) -> ApiInfo:
         """What the document says about the API as a whole."""
         return self._info
 
-    @info.setter
-    def info(self, info: ApiInfo) -> None:
+    def describe(self, info: ApiInfo) -> None:
+        """Say this of the API as a whole; a document of a version keeps the version's name."""
         self._info = dataclasses.replace(info, version=self._version) if self._version else info
         self._built.clear()
 
@@ -148,8 +148,7 @@ class ApiDocument:
 
     def copy(self, versions: Versions, version: str) -> "ApiDocument":
         """The same services, as they stand in the document of a version."""
-        made = ApiDocument(versions, version)
-        made.info = self._info
+        made = ApiDocument(self._info, versions, version)
         made._services = list(self._services)
         made._webhooks = dict(self._webhooks)
         return made

@@ -68,8 +68,12 @@ class RateGate:
     """Lets requests of an application through, or not."""
 
     def __init__(self, clock: Clock) -> None:
-        self.store: RateStore = MemoryRates()
+        self._store: RateStore = MemoryRates()
         self._clock = clock
+
+    def use(self, store: RateStore) -> None:
+        """Keep budgets there from now on."""
+        self._store = store
 
     def enter(self, limit: RateLimit, operation: str, request: Any) -> list[tuple[str, str]]:
         """The headers of the answer. Raises TooManyRequestsError.
@@ -79,7 +83,7 @@ class RateGate:
         environ = request.environ
         who = environ.get("REMOTE_ADDR", "") if limit.by is None else limit.by(request)
         key = f"{limit.name or operation} {who}"
-        decision = self.store.spend(key, limit, self._clock.wall())
+        decision = self._store.spend(key, limit, self._clock.wall())
         headers = rate_headers(limit, decision)
         environ[CORS_KEY] = [*environ.get(CORS_KEY, ()), *headers]
         if not decision.allowed:
