@@ -183,6 +183,27 @@ class Connection:
         except OSError:
             return True
 
+    def begin(self) -> int:
+        """A request runs; how many there have been with it."""
+        self.busy = True
+        self.requests += 1
+        return self.requests
+
+    def end(self, now: float, keep: bool, busy: bool) -> None:
+        """A request has run; `busy` when it did so in a thread that doesn't lead any more."""
+        self.since = now
+        self.closing = not keep
+        self.waiting = "flush" if self.out else "request"
+        self.busy = busy
+
+    def take_back(self) -> None:
+        """The leading thread has it again."""
+        self.busy = False
+
+    def note_mask(self, mask: int) -> None:
+        """The poller watches it for this now."""
+        self.mask = mask
+
     # ── in ───────────────────────────────────────────────────────────────────────────────────
     def receive(self) -> bool:
         """Read what is there. False when the client has gone."""
@@ -291,9 +312,9 @@ class Connection:
             return
         self.out = memoryview(rest)[sent:] if sent < len(rest) else b""
 
-    def half_close(self) -> None:
+    def half_close(self, now: float) -> None:
         """Say that nothing more will come; what the client still sends is thrown away."""
-        self.waiting = "linger"
+        self.waiting, self.since = "linger", now
         self.data.clear()
         self._drop_body()
         with contextlib.suppress(OSError):

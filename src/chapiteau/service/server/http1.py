@@ -76,6 +76,64 @@ class HeaderFields(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         return f"<Fields {' '.join(self.environ)}>"
 
+    def add(self, name: str, value: str, limits: Limits) -> None:
+        """One header more. Raises RefusedRequestError."""
+        if "_" in name:
+            # `Content_Length` would become the same variable as `Content-Length`: drop it.
+            return
+        key = name.upper().replace("-", "_")
+        special = _SPECIAL.get(key)
+        if special is not None and special(self, value, limits):
+            return
+        variable = "HTTP_" + key
+        if variable in self.environ:
+            joint = "; " if key == "COOKIE" else ", "
+            value = self.environ[variable] + joint + value
+        self.environ[variable] = value
+
+    def finish(self) -> None:
+        """Nothing more is added. Raises RefusedRequestError."""
+        codings = self.environ.pop("HTTP_TRANSFER_ENCODING", None)
+        self.chunked = codings is not None and _is_chunked(codings)
+        if self.chunked and self.length is not None:
+            raise RefusedRequestError(400, "both Content-Length and Transfer-Encoding")
+        self.has_body = self.chunked or bool(self.length)
+
+    def _content_length(self, value: str, limits: Limits) -> bool:
+        if self.length is not None or not value.isascii() or not value.isdigit():
+            raise RefusedRequestError(400, "Content-Length is not one number")
+        if len(value) > 18 or int(value) > limits.body:
+            raise RefusedRequestError(413, "the body is too long")
+        self.length = int(value)
+        self.environ["CONTENT_LENGTH"] = value
+        return True
+
+    def _content_type(self, value: str, _limits: Limits) -> bool:
+        if "CONTENT_TYPE" in self.environ:
+            raise RefusedRequestError(400, "Content-Type is given twice")
+        self.environ["CONTENT_TYPE"] = value
+        return True
+
+    def _connection(self, value: str, _limits: Limits) -> bool:
+        words = [word.strip() for word in value.lower().split(",")]
+        if "close" in words:
+            self.close = True
+        elif "keep-alive" in words and self.close is None:
+            self.close = False
+        return False
+
+    def _expect(self, value: str, _limits: Limits) -> bool:
+        if value.lower() != "100-continue":
+            raise RefusedRequestError(417, "no expectation but 100-continue is known")
+        self.expects = True
+        return False
+
+    def _host(self, value: str, _limits: Limits) -> bool:
+        self.hosts += 1
+        if not is_host(value):
+            raise RefusedRequestError(400, "Host names no host")
+        return False
+
 
 class RequestHead(msgspec.Struct, eq=False):
     """A request without its body."""
@@ -151,37 +209,9 @@ class HeadParser:
             value = value.strip(" \t")
             if _BAD_VALUE.search(value):
                 raise RefusedRequestError(400, "a control character in a header")
-            self._field(fields, name, value)
-        codings = fields.environ.pop("HTTP_TRANSFER_ENCODING", None)
-        fields.chunked = codings is not None and _is_chunked(codings)
-        if fields.chunked and fields.length is not None:
-            raise RefusedRequestError(400, "both Content-Length and Transfer-Encoding")
-        fields.has_body = fields.chunked or bool(fields.length)
+            fields.add(name, value, self.limits)
+        fields.finish()
         return fields
-
-    def _field(self, fields: HeaderFields, name: str, value: str) -> None:
-        if "_" in name:
-            # `Content_Length` would become the same variable as `Content-Length`: drop it.
-            return
-        key = name.upper().replace("-", "_")
-        special = _SPECIAL.get(key)
-        if special is not None and special(fields, value, self.limits):
-            return
-        variable = "HTTP_" + key
-        if variable in fields.environ:
-            joint = "; " if key == "COOKIE" else ", "
-            value = fields.environ[variable] + joint + value
-        fields.environ[variable] = value
-
-
-def _content_length(fields: HeaderFields, value: str, limits: Limits) -> bool:
-    if fields.length is not None or not value.isascii() or not value.isdigit():
-        raise RefusedRequestError(400, "Content-Length is not one number")
-    if len(value) > 18 or int(value) > limits.body:
-        raise RefusedRequestError(413, "the body is too long")
-    fields.length = int(value)
-    fields.environ["CONTENT_LENGTH"] = value
-    return True
 
 
 def _is_chunked(codings: str) -> bool:
@@ -194,48 +224,18 @@ def _is_chunked(codings: str) -> bool:
     return True
 
 
-def _content_type(fields: HeaderFields, value: str, _limits: Limits) -> bool:
-    if "CONTENT_TYPE" in fields.environ:
-        raise RefusedRequestError(400, "Content-Type is given twice")
-    fields.environ["CONTENT_TYPE"] = value
-    return True
-
-
-def _connection(fields: HeaderFields, value: str, _limits: Limits) -> bool:
-    words = [word.strip() for word in value.lower().split(",")]
-    if "close" in words:
-        fields.close = True
-    elif "keep-alive" in words and fields.close is None:
-        fields.close = False
-    return False
-
-
-def _expect(fields: HeaderFields, value: str, _limits: Limits) -> bool:
-    if value.lower() != "100-continue":
-        raise RefusedRequestError(417, "no expectation but 100-continue is known")
-    fields.expects = True
-    return False
-
-
 def is_host(text: str) -> bool:
     """Whether a text names a host and perhaps a port (RFC 3986 §3.2, without user and password)."""
     return _HOST.fullmatch(text) is not None
 
 
-def _host(fields: HeaderFields, value: str, _limits: Limits) -> bool:
-    fields.hosts += 1
-    if not is_host(value):
-        raise RefusedRequestError(400, "Host names no host")
-    return False
-
-
 # Headers that mean something to the server itself; True: it is no HTTP_… variable besides.
 _SPECIAL: Final[dict[str, Callable[[HeaderFields, str, Limits], bool]]] = {
-    "CONTENT_LENGTH": _content_length,
-    "CONTENT_TYPE": _content_type,
-    "CONNECTION": _connection,
-    "EXPECT": _expect,
-    "HOST": _host,
+    "CONTENT_LENGTH": HeaderFields._content_length,  # noqa: SLF001
+    "CONTENT_TYPE": HeaderFields._content_type,  # noqa: SLF001
+    "CONNECTION": HeaderFields._connection,  # noqa: SLF001
+    "EXPECT": HeaderFields._expect,  # noqa: SLF001
+    "HOST": HeaderFields._host,  # noqa: SLF001
 }
 
 

@@ -166,7 +166,7 @@ class Worker:
     def _serve_returned(self) -> bool:
         while self._returned:
             conn = self._returned.popleft()
-            conn.busy = False
+            conn.take_back()
             if not self._advance(conn):
                 return False
         return True
@@ -273,8 +273,7 @@ class Worker:
         """Answer what no application may see, and listen no more."""
         answer, own = error_response(status, what, self._dates)
         conn.write(answer)
-        conn.half_close()
-        conn.since = self._now()
+        conn.half_close(self._now())
         if self.options.access_log is not None:
             self.options.access_log.refused(
                 conn.base["REMOTE_ADDR"], status, own, self._dates.wall()
@@ -282,11 +281,9 @@ class Worker:
 
     def _run(self, conn: Connection, incoming: IncomingRequest, environ: Environ) -> bool:
         """Run a request; False when the lead was lost, the connection then comes back by itself."""
-        conn.requests += 1
-        leaving = self._drained if conn.requests < self.options.requests_per_connection else _yes
+        leaving = self._drained if conn.begin() < self.options.requests_per_connection else _yes
         head = incoming.head
         writer = ResponseWriter(conn, head, leaving, self._dates, self._streams, head.keep)
-        conn.busy = True
         started = self._now()
         leading = not (self._mean > _SLOW and self.options.threads > 1)
         token = [started]
@@ -309,11 +306,8 @@ class Worker:
             except IndexError:
                 leading = False  # the watch was faster: another thread leads now
         self._mean += (ended - started - self._mean) * 0.1
-        conn.since = ended
-        conn.closing = not writer.keep
-        conn.waiting = "flush" if conn.out else "request"
+        conn.end(ended, writer.keep, not leading)
         if leading:
-            conn.busy = False
             return True
         self._returned.append(conn)
         self._wake()
@@ -331,7 +325,7 @@ class Worker:
             self._poller.modify(conn.fd, mask)
         else:
             self._poller.unregister(conn.fd)
-        conn.mask = mask
+        conn.note_mask(mask)
 
     def _close(self, conn: Connection) -> None:
         self._watch(conn, 0)
