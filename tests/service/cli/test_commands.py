@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from chapiteau.core.errors import UnreachableError, UsageError
 from chapiteau.service.cli.document import document_of
-from tests.support import run_cli
+from tests.support import ROOT, run_cli
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,29 @@ def test_a_new_project_is_typed_strictly_and_in_good_style(shop: Path, tool: str
     words = [sys.executable, "-m", program, *words]
     done = subprocess.run(words, cwd=shop, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_second_tutorial_works_as_a_reader_pastes_it(tmp_path: Path) -> None:
+    """In a project of its own: the others count what theirs has."""
+    page = (ROOT / "docs" / "tutorial" / "2-your-own-service.md").read_text("utf-8")
+    handler, scenario = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert run_cli("new", "shop", cwd=tmp_path).returncode == 0
+    shop = tmp_path / "shop"
+    for name, text in (("shop/items.py", handler), ("story.py", scenario)):
+        assert f"`{name}`" in page
+        assert not (shop / name).exists()  # nothing that `new` has made is written over
+        (shop / name).write_text(text, "utf-8")
+    code = (
+        "from chapiteau.service.testing import Client\nfrom shop.app import make\nimport story\n"
+        "client = Client(make())\n"
+        "print(client.get('/items/1').body.decode(), client.get('/items/9').json()['code'])"
+    )
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=shop, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ['{"name":"tea","price":3}', "no-such-item"], done.stderr
+    assert done.stdout.split()[0] in page
+    checked = run_cli("service", "check", "shop.app:make", cwd=shop)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_new_refuses_what_it_would_overwrite_and_what_is_no_name(shop: Path) -> None:
