@@ -31,7 +31,7 @@ from chapiteau.cli.main import run
 sys.argv = ["chapiteau", "--help"]
 with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
     run()
-assert "Commands" in out.getvalue()
+assert "--help" in out.getvalue()
 """
 
 

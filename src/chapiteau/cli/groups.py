@@ -27,33 +27,49 @@ def service_group() -> None:
 
 
 _RUN: Final = "chapiteau.run.cli"
+_LOOK: Final = ("status", "logs", "events", "check", "plan")
 
-# name → (module:attribute, one line for `chapiteau --help`)
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    **FRONT,
-    "top": ("chapiteau.dash.cli.top:command", "Watch all servers in the terminal, live."),
-    "run": (
-        f"{_RUN}.group:group",
-        "All supervisor commands (attach, apply, doctor …).",
-    ),
-    "service": (
-        "chapiteau.cli.groups:service_group",
-        "Serve web services, list routes, compare documents.",
-    ),
-    "load": ("chapiteau.load.cli:group", "Load tests: run, find the capacity, report, compare."),
-    "dash": ("chapiteau.dash.cli:group", "Run the dashboard and manage its accounts."),
-    "hub": ("chapiteau.dash.cli.hub:group", "Run the hub: one dashboard for several servers."),
-    "node": ("chapiteau.dash.cli.node:group", "Connect this server to a hub."),
-    "import": (
-        "chapiteau.migrate.cli:import_command",
-        "Convert another tool's configuration.",
-    ),
-    "completion": (
-        f"{_RUN}.check:completion",
-        "Print a shell completion script.",
-    ),
-    "new": ("chapiteau.service.cli.new:new", "Create a project from a template."),
+
+def _front(*names: str) -> dict[str, tuple[str, str]]:
+    return {name: FRONT[name] for name in names}
+
+
+# heading of `chapiteau --help` → name → (module:attribute, one line)
+_HEADINGS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "Start": {
+        "new": ("chapiteau.service.cli.new:new", "Create a project from a template."),
+        **_front("up", "down"),
+        "service": (
+            "chapiteau.cli.groups:service_group",
+            "Serve web services, list routes, compare documents.",
+        ),
+        "import": (
+            "chapiteau.migrate.cli:import_command",
+            "Convert another tool's configuration.",
+        ),
+        "completion": (f"{_RUN}.check:completion", "Print a shell completion script."),
+    },
+    "Look": {
+        **_front(*_LOOK),
+        "top": ("chapiteau.dash.cli.top:command", "Watch all servers in the terminal, live."),
+    },
+    "Change": {
+        **_front(*(name for name in FRONT if name not in {"up", "down", *_LOOK})),
+        "run": (f"{_RUN}.group:group", "All supervisor commands (attach, apply, doctor …)."),
+    },
+    "Test": {
+        "load": (
+            "chapiteau.load.cli:group",
+            "Load tests: run, find the capacity, report, compare.",
+        ),
+    },
+    "Servers": {
+        "dash": ("chapiteau.dash.cli:group", "Run the dashboard and manage its accounts."),
+        "hub": ("chapiteau.dash.cli.hub:group", "Run the hub: one dashboard for several servers."),
+        "node": ("chapiteau.dash.cli.node:group", "Connect this server to a hub."),
+    },
 }
+COMMANDS: Final = {name: line for table in _HEADINGS.values() for name, line in table.items()}
 
 # Section of chapiteau.toml → the dataclass of its settings, for `chapiteau check`. The
 # supervisor's own sections are checked by itself; a NAME stands for names that people choose.
@@ -70,8 +86,9 @@ SECTIONS: Final[dict[str, str]] = {
 @click.command(
     cls=LazyGroup,
     table=COMMANDS,
+    headings=_HEADINGS,
     context_settings={"help_option_names": ["-h", "--help"], "obj": SECTIONS},
-    epilog="Settings of chapiteau.toml, exit codes and guides: see docs/.",
+    epilog="Guides, settings, exit codes: https://github.com/chapiteau/chapiteau/tree/main/docs",
 )
 @click.version_option(package_name="chapiteau", prog_name="chapiteau")
 def main() -> None:
