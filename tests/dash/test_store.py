@@ -202,3 +202,48 @@ async def test_what_scrypt_hashed_is_hashed_anew_at_the_next_login(
         assert caller == Caller(name="ana", role=Role.OPERATOR)
         assert store.account("ana")[1].startswith("$argon2id$")  # type: ignore[index]
     store.close()
+
+
+_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.dash.store import Store, StoredSession
+
+store = Store(Path(sys.argv[1]))
+for name in ("ana", "bo"):
+    session = StoredSession(name=name, role=3, made=1.0, used=1.0)
+    store.keep_session((name.encode() * 32)[:32].hex(), session)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    store.audit(who="ana", verb="stop", target="", result="", time=1.0)
+except Exception as exc:
+    print(exc)
+store.drop_session((b"ana" * 32)[:32].hex())
+print(sorted(s.name for s in Store(Path(sys.argv[1])).sessions().values()))
+if len(sys.argv) > 2:
+    Path(sys.argv[1]).with_suffix(".ended").unlink()
+    try:
+        store.drop_session((b"bo" * 32)[:32].hex())
+    except ChapiteauError as exc:
+        print(exc.what)
+import os
+os._exit(0)  # as killed: nothing is tidied up
+"""
+
+
+@pytest.mark.parametrize("reserve", [True, False])
+def test_a_logout_on_a_full_disk_does_not_come_back(tmp_path: Path, reserve: bool) -> None:
+    path = tmp_path / "hub.sqlite3"
+    command = [sys.executable, "-u", "-c", _FULL_DISK, str(path), *([] if reserve else ["without"])]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told[0] in ("disk I/O error", "database or disk is full")
+    assert told[1] == "['bo']"
+    if not reserve:
+        assert told[2].startswith("logged out until the hub starts anew: it can't be stored")
+        return
+    for _ in range(2):  # there is room again: it is dropped, and the reserve is free
+        store = Store(path)
+        assert [session.name for session in store.sessions().values()] == ["bo"]
+        store.close()
+    assert path.with_suffix(".ended").read_bytes() == bytes(4096)

@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS mute (
 """
 
 
+_RESERVE: Final = 4096  # bytes, for 128 sessions that ended while the disk was full
+_HASH: Final = 32  # bytes of one
+
+
 def open_database(path: Path, schema: str) -> sqlite3.Connection:
     """Open the hub's file, made with mode 0600 where it is missing; every write is durable.
 
@@ -86,11 +90,21 @@ class StoredSession:
     used: float
 
 
+def _hashes(reserve: bytes) -> list[str]:
+    parts = (reserve[at : at + _HASH] for at in range(0, len(reserve), _HASH))
+    return [part.hex() if any(part) else "" for part in parts]
+
+
 class Store:
     """The hub's file. Every write is on disk when the call returns."""
 
     def __init__(self, path: Path) -> None:
         self._db = open_database(path, _SCHEMA)
+        self._ended = path.with_suffix(".ended")
+        with contextlib.suppress(OSError):
+            file = os.open(self._ended, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            with contextlib.closing(os.fdopen(file, "r+b", buffering=0)) as reserve:
+                reserve.write(bytes(_RESERVE - len(reserve.read())))
 
     def close(self) -> None:
         """Close the file."""
@@ -118,15 +132,53 @@ class Store:
 
     def sessions(self) -> dict[str, StoredSession]:
         """Every session by the hash of its id."""
+        ended = self._take_ended()
         rows = self._db.execute("SELECT id_hash, name, role, made, used FROM session")
         return {
             row[0]: StoredSession(name=row[1], role=row[2], made=row[3], used=row[4])
             for row in rows
+            if row[0] not in ended
         }
 
     def drop_session(self, id_hash: str) -> None:
-        """Forget one session."""
-        self._db.execute("DELETE FROM session WHERE id_hash = ?", (id_hash,))
+        """Forget one session, on a full disk too: who logs out must not come back after a restart.
+
+        Raises ChapiteauError when not even the reserve can be written.
+        """
+        try:
+            self._db.execute("DELETE FROM session WHERE id_hash = ?", (id_hash,))
+        except sqlite3.OperationalError as exc:
+            try:
+                self._note_ended(id_hash)
+            except (OSError, ValueError):
+                raise ChapiteauError(
+                    f"logged out until the hub starts anew: it can't be stored ({exc})",
+                    hint="free some disk space where the hub runs, then log in and out again",
+                ) from exc
+
+    def _note_ended(self, id_hash: str) -> None:
+        """In place, in room that was made while there was some."""
+        with self._ended.open("r+b", buffering=0) as reserve:
+            ended = _hashes(reserve.read())
+            reserve.seek(ended.index("") * _HASH)
+            reserve.write(bytes.fromhex(id_hash))
+            os.fsync(reserve)
+
+    def _take_ended(self) -> set[str]:
+        """Those of the reserve; they are dropped, and it is empty again, once there is room."""
+        ended: set[str] = set()
+        with (
+            contextlib.suppress(OSError, sqlite3.OperationalError),
+            self._ended.open("r+b", buffering=0) as reserve,
+        ):
+            ended.update(filter(None, _hashes(reserve.read())))
+            if ended:
+                rows = [(id_hash,) for id_hash in ended]
+                self._db.executemany("DELETE FROM session WHERE id_hash = ?", rows)
+                reserve.seek(0)
+                reserve.write(bytes(_RESERVE))
+                os.fsync(reserve)
+        return ended
 
     # ── accounts ──
 

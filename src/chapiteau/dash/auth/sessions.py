@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import UsageError
+from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.dash.auth.access import Caller, Role
 from chapiteau.dash.errors import LoginError
 from chapiteau.dash.settings import Dash
@@ -226,7 +226,8 @@ class Sessions:
             return None
         now = self._clock.wall()
         if self._ended(session, now):
-            self.end(session_id)
+            with contextlib.suppress(ChapiteauError):  # its time is over, stored or not
+                self.end(session_id)
             return None
         # `chapiteau dash user` ends sessions in the file, from another process; to look costs 5 µs.
         if not self._is_kept(key, session):
@@ -248,7 +249,7 @@ class Sessions:
         return self._is_kept(key, session)
 
     def end(self, session_id: str) -> None:
-        """Log out."""
+        """Log out. Raises ChapiteauError when that can't be stored, and holds until a restart."""
         key = _hash(session_id)
         self._forget(key)
         self._store.drop_session(key)
