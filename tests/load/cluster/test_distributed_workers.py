@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.load.client import live
 from chapiteau.load.cluster.distributed_workers import DistributedWorkers
 from chapiteau.load.cluster.ssh import PipeCluster, local_relays
 from chapiteau.load.errors import HostLostError, ScenarioError
@@ -284,6 +286,51 @@ async def test_a_killed_relay_is_told_and_its_load_ends(target: Target, policy: 
         assert team.gone == (policy == "stop")
 
 
+async def test_a_host_that_falls_silent_is_lost_within_five_seconds_while_others_report(
+    target: Target,
+) -> None:
+    pipes = local_relays(["a", "b"])
+    async with DistributedWorkers(pipes, plan(target.url), processes=1, on_loss="continue") as team:
+        victim, silent_since = pipes._lines["b"].pid, 0.0
+
+        def freeze(second: int, _totals: Totals) -> bool:
+            nonlocal silent_since
+            if second == 1:
+                silent_since = time.monotonic() - team.zero
+                os.kill(victim, signal.SIGSTOP)
+            return bool(team.lost)  # enough seen
+
+        totals = Totals()
+        await team.run(LoadStep(shape=constant_shape(60, 40), arrivals="even"), totals, freeze)
+        os.kill(victim, signal.SIGKILL)
+        assert team.lost_at["b"] - silent_since <= 5.5
+        assert (
+            f"50% of the load is missing from second {team.lost_at['b']:g} on"
+            in (team.losses()["b"])
+        )
+        # What both had sent until then is there, and what the other one has sent since.
+        assert totals.requests >= 2 * 60 + 30 * (team.lost_at["b"] - 3)
+
+
+def test_a_loss_is_said_at_once_and_stands_in_the_result(target: Target, tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "chapiteau", "load", "run", target.url, "--on", "local:2"]
+    argv += ["--processes", "1", "-d", "60s", "-r", "40", "--json", "--on-loss", "continue"]
+    said = tmp_path / "said"
+    with said.open("w") as stderr:
+        run = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    try:
+        wait_for(lambda: live(tmp_path / ".chapiteau"), what="load is on")
+        os.kill(relays_below(run.pid)[1], signal.SIGKILL)
+        wait_for(lambda: "50% of the load is missing" in said.read_text(), what="it is said")
+        run.send_signal(signal.SIGINT)  # it was still on: the rest would say no more
+        document = json.loads(run.communicate()[0].splitlines()[-1])
+    finally:
+        run.kill()
+        run.wait()
+    (note,) = [one for one in document["soundness"]["notes"] if "was lost" in one]
+    assert "50% of the load is missing from second" in note
+
+
 async def test_a_test_that_has_lost_all_its_machines_is_over(target: Target) -> None:
     pipes = local_relays(["a", "b"])
     async with DistributedWorkers(pipes, plan(target.url), processes=1, on_loss="continue") as team:
@@ -350,6 +397,7 @@ async def test_a_killed_dask_worker_is_lost_and_never_repeated(
         totals = Totals()
         await team.run(LoadStep(shape=constant_shape(60, 3), arrivals="even"), totals, kill)
         assert list(team.lost) == ["127.0.0.3"]
+        assert team.lost_at["127.0.0.3"] <= 6.0  # killed in the first second, or soon after
         assert "Dask worker ended" in team.lost["127.0.0.3"]
         assert 90 <= totals.requests < 180
         await wait_for_async(lambda: all(map(gone, [relay, *children])), what="its load ended")

@@ -41,6 +41,7 @@ __all__ = ["DaskCluster", "expected_of", "security_from"]
 _CONNECT: Final = 15.0  # seconds
 _COMING: Final = 120.0  # seconds for workers that are expected
 _CUT: Final = 3  # seconds without the scheduler after which it is taken for lost
+_LEAVE: Final = 3.0  # seconds in which an order to leave has arrived, or will not
 _GOODBYE: Final = 20.0  # seconds for tear-downs
 _LOST: Final = (OSError, ValueError, KeyError)  # a worker that is gone is told by its task
 
@@ -303,9 +304,14 @@ class DaskCluster:
         if self._client is None:
             return
         order = End(leave=True)
-        with contextlib.suppress(OSError):
-            # Those that are lost, too: some only lost their way to us.
-            await asyncio.gather(*(self._send(host, order) for host in self._tasks))
+        # Those that are lost, too: some only lost their way to us. To the others Dask would try to
+        # connect for half a minute.
+        sends = [asyncio.create_task(self._send(host, order)) for host in self._tasks]
+        if sends:
+            await asyncio.wait(sends, timeout=_LEAVE)
+        for send in sends:
+            send.cancel()
+        await asyncio.gather(*sends, return_exceptions=True)
         if left := [watch for host, watch in self._watches.items() if host not in self._gone]:
             await asyncio.wait(left, timeout=_GOODBYE)
         for watch in self._watches.values():

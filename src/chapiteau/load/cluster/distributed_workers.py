@@ -51,8 +51,9 @@ _PROBES: Final = 5  # questions for the time, of which the fastest answer counts
 _DRIFT: Final = 30.0  # seconds after which clocks are compared again: they drift apart
 _LATE: Final = 0.01  # seconds of a late or unsure start that are worth a word
 _READY: Final = 90.0  # seconds for hosts to come up, and for set-ups
-_ALIVE: Final = 3.0  # seconds between two words to each relay
-_SILENT: Final = 10.0  # seconds after which a host that reports every second is lost
+_ALIVE: Final = 1.0  # seconds between two words to each relay, which answers them
+_SILENT: Final = 4.0  # seconds after which a host that has said nothing is lost
+_COMPARING: Final = 10.0  # seconds for all of the questions for the time
 _GOODBYE: Final = 40.0  # seconds for tear-downs
 _SLACK: Final = 20.0  # seconds beyond the plan that a host may take to say that it is over
 
@@ -168,7 +169,7 @@ class DistributedWorkers(WorkerGroup):
             await self._cluster.launch(name, ClockQuery(number))
 
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SILENT):
+            async with asyncio.timeout(_COMPARING):
                 for number in range(_PROBES):
                     await asyncio.gather(*(ask(name, number) for name in self._left()))
                     waiting = self._left()
@@ -237,6 +238,8 @@ class DistributedWorkers(WorkerGroup):
     def _record_loss(self, name: str, why: str, at: float) -> None:
         self.lost.setdefault(name, why)
         self.lost_at.setdefault(name, round(at, 1))
+        total = sum(host.processes for host in self._hosts.values())
+        self.lost_share.setdefault(name, self._hosts[name].processes / total)
 
     def _note_end(self, name: str, report: Over) -> None:
         if report.late > _LATE:
@@ -252,9 +255,15 @@ class DistributedWorkers(WorkerGroup):
             self._reports.put_nowait((name, stamped))
 
     async def _keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(_ALIVE)
-            await self._tell_all(dict.fromkeys(self._left(), Alive()))
+        """To each by itself: one that hangs must not keep the word from those that work, since
+        they end their load without it."""
+        async with asyncio.TaskGroup() as words:
+            told: dict[str, asyncio.Task[None]] = {}
+            while True:
+                await asyncio.sleep(_ALIVE)
+                for name in self._left():
+                    if name not in told or told[name].done():
+                        told[name] = words.create_task(self._cluster.launch(name, Alive()))
 
     async def _tell_all(self, orders: Mapping[str, Order]) -> None:
         """At once: twenty hosts must not wait for each other's network."""
@@ -268,17 +277,17 @@ class DistributedWorkers(WorkerGroup):
         )
 
     async def _next(self, left: set[str]) -> tuple[str, Report]:
-        """The next report of the load; a host that has been silent for too long is lost."""
+        """The next report of the load; a host that has been silent for too long is lost, however
+        much the others have to say."""
         while True:
-            try:
+            now = time.monotonic()
+            for name in left if self._reports.empty() else ():  # else it may have said something
+                silent = now - max(self._heard.get(name, 0.0), self.zero)
+                if silent > _SILENT or now > self._until:
+                    return name, Lost(f"silent for {silent:.0f} s")
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     return await self._reports.get()
-            except TimeoutError:
-                now = time.monotonic()
-                for name in left:
-                    silent = now - max(self._heard.get(name, 0.0), self.zero)
-                    if silent > _SILENT or now > self._until:
-                        return name, Lost(f"silent for {silent:.0f} s")
 
     # ── ending ────────────────────────────────────────────────────────────────────────────────
     async def close(self) -> None:

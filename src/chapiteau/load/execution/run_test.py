@@ -68,11 +68,12 @@ _NOTHING_TRIED: Final = 3  # seconds without a single good session that make a s
 
 
 class LoadController:
-    """The shape of a run as it is, with all that was added so far."""
+    """The shape of a run as it is, with all that was added so far, and what is missing of it."""
 
     def __init__(self, job: Job, shape: Shape, watch: RunObserver, *, is_open: bool) -> None:
         self.shape = shape
         self.added: list[AddedLoad] = []
+        self._lost: set[str] = set()  # machines of whose loss was said
         self._job = job
         self._is_open = is_open
         self._live = watch.live
@@ -99,6 +100,13 @@ class LoadController:
             self._add(order, at)
         if self.shape != shape:
             workers.reshape(self.shape)
+
+    def say_losses(self, workers: Workers) -> None:
+        """Which share of it is missing, once for each machine that is gone."""
+        for name, what in workers.losses().items():
+            if name not in self._lost:
+                self._lost.add(name)
+                self._say(f"{name} was lost: {what}")
 
     def _orders(self) -> Sequence[ControlMessage]:
         """Those that have not been answered yet."""
@@ -145,6 +153,7 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> LoadResult:
             # Set-ups have taken their time. Once: what stands on the page must not move.
             started = started if second else clock.wall() - (time.monotonic() - workers.zero)
             adding.carry_out(workers)
+            adding.say_losses(workers)
             _show(job, watch, live, totals, second, adding, started)
             exports.second(second, totals, clock.wall())
             aborted.extend(_breaches(limits, totals, second))
@@ -204,7 +213,7 @@ async def prometheus_series(
 
 def _with_the_workers(verdict: Verdict, workers: Workers, totals: Totals) -> Verdict:
     """The verdict with what the workers report: lost machines, a file that judges by itself."""
-    totals.note_lost(workers.lost)
+    totals.note_lost(workers.losses())
     if workers.gone:
         return host_lost_verdict(totals.lost)
     return rejected_verdict(verdict, workers.refused) if workers.refused else verdict

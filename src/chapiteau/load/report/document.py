@@ -230,7 +230,7 @@ def _notes(totals: Totals, fault: str, unread99: float, peak: float) -> list[str
     if totals.used_up:
         notes.append(f"the load ended early: {totals.used_up}")
     for name, why in totals.lost.items():
-        notes.append(f"{name} was lost, and its share of the load with it: {why}")
+        notes.append(f"{name} was lost: {why}")
     if totals.cut:
         notes.append(f"{totals.cut} sessions were cut off at the end")
     return notes + _finer_notes(totals, unread99)

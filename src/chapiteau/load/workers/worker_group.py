@@ -34,10 +34,19 @@ class WorkerGroup:
         self.problems: list[str] = []  # what went wrong beside the load
         self.lost: dict[str, str] = {}  # member that is gone → why
         self.lost_at: dict[str, float] = {}  # member → seconds into the step
+        self.lost_share: dict[str, float] = {}  # member → its share of the load
         self.zero = 0.0  # when the step began, by this machine's monotonic clock
         self._reports: asyncio.Queue[tuple[str, Report]] = asyncio.Queue()
         self._turn = 0  # counts the steps: an order to stop is meant for one of them
         self._stopping = False
+
+    def losses(self) -> dict[str, str]:
+        """Why each member is gone, and what is missing with it."""
+        return {
+            name: f"{why}; {self.lost_share[name]:.0%} of the load is missing from second "
+            f"{self.lost_at[name]:g} on"
+            for name, why in self.lost.items()
+        }
 
     @property
     def gone(self) -> bool:
