@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.sqlite import Connection, enable_wal
 
-__all__ = ["Store", "StoredSession", "open_database", "transaction", "version"]
+__all__ = ["AuditEntry", "Store", "StoredSession", "open_database", "transaction", "version"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS session (
@@ -93,6 +93,17 @@ class StoredSession:
 def _hashes(reserve: bytes) -> list[str]:
     parts = (reserve[at : at + _HASH] for at in range(0, len(reserve), _HASH))
     return [part.hex() if any(part) else "" for part in parts]
+
+
+class AuditEntry(TypedDict):
+    """Who did what, and what came of it."""
+
+    seq: int
+    time: float
+    who: str
+    verb: str
+    target: str
+    result: str
 
 
 class Store:
@@ -238,7 +249,7 @@ class Store:
             (time, who, verb, target, result),
         )
 
-    def audit_trail(self, before: int = 0, most: int = 200) -> Iterator[dict[str, Any]]:
+    def audit_trail(self, before: int = 0, most: int = 200) -> Iterator[AuditEntry]:
         """Newest first; `before` is the sequence number of the last one already known."""
         rows = self._db.execute(
             "SELECT seq, time, who, verb, target, result FROM audit"
@@ -246,4 +257,12 @@ class Store:
             (before, before, most),
         )
         for row in rows:
-            yield dict(zip(("seq", "time", "who", "verb", "target", "result"), row, strict=True))
+            seq, time, who, verb, target, result = row
+            yield {
+                "seq": seq,
+                "time": time,
+                "who": who,
+                "verb": verb,
+                "target": target,
+                "result": result,
+            }

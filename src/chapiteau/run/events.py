@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NotRequired, TypedDict
 
 from chapiteau.core.plain import Plain
 
-__all__ = ["KINDS", "TONES", "Event", "EventKind", "event_fields"]
+__all__ = ["KINDS", "TONES", "Event", "EventKind", "EventMessage", "event_fields"]
 
 Tone = Literal["", "good", "warn", "bad", "people"]
 
@@ -108,6 +108,20 @@ class Event(Plain):
     who: str = ""  # "uid 1000" or "policy": who wanted it
     text: str = ""  # one line for people
     data: dict[str, Any] = field(default_factory=dict)
+
+
+class EventMessage(TypedDict):
+    """An Event as in the event stream: what is empty is left out."""
+
+    seq: int
+    time: float
+    kind: str
+    service: NotRequired[str]
+    process: NotRequired[int]
+    pid: NotRequired[int]
+    who: NotRequired[str]
+    text: NotRequired[str]
+    data: NotRequired[Mapping[str, Any]]
 
 
 _MAY_LACK: Final = ("service", "process", "pid", "who", "text", "data")

@@ -6,7 +6,7 @@ import fnmatch
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError, UnreachableError
@@ -20,7 +20,15 @@ from chapiteau.dash.fleet.watch import NodeWatch
 from chapiteau.dash.store import Store
 from chapiteau.run.logs.messages import Outcome
 
-__all__ = ["LONGEST_WAIT", "Action", "ActionResult", "Actions", "Target", "target_batches"]
+__all__ = [
+    "LONGEST_WAIT",
+    "Action",
+    "ActionResult",
+    "ActionView",
+    "Actions",
+    "Target",
+    "target_batches",
+]
 
 _KEPT: Final = 500
 _AT_ONCE: Final = 50
@@ -52,10 +60,36 @@ class ActionResult:
     time: float = 0.0  # 0: it was not begun
     away: float = 0.0  # since when its server is away, to which nothing was sent
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Mapping[str, object]:
         """As the page sees it."""
         times = {"time": self.time, "away": self.away}
         return {**asdict(self.outcome), **{key: at for key, at in times.items() if at}}
+
+
+class TargetView(TypedDict):
+    """One target of an action, and what came of it."""
+
+    node: str
+    service: str
+    process: int
+    result: Mapping[str, object] | None
+    waits: float  # until when its server is waited for
+
+
+class ActionView(TypedDict):
+    """An Action as the page sees it."""
+
+    key: str
+    number: int
+    verb: str
+    who: str
+    options: Mapping[str, object]
+    batch: int
+    wait: float
+    began: float
+    ended: float
+    lines: list[str]
+    targets: list[TargetView]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,7 +120,7 @@ class Action:
         """Every target has its result."""
         self.ended = time
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ActionView:
         """As the page sees it."""
         return {
             "key": self.key,

@@ -9,16 +9,18 @@ import contextlib
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.node import ServiceRequest
 from chapiteau.dash.store import open_database
+from chapiteau.run.events import EventMessage
 
-__all__ = ["ApiDocuments"]
+__all__ = ["ApiDocuments", "DocumentView"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS document (
@@ -29,6 +31,22 @@ CREATE INDEX IF NOT EXISTS document_of ON document (node, service, seq);
 """
 _KEPT: Final = 20  # versions of one service on one node
 _SETTLE: Final = 1.0  # seconds after which a service that got ready is asked
+
+
+class OlderDocument(TypedDict):
+    """The version before: since when it was published, and what changed since."""
+
+    since: float
+    changes: list[dict[str, object]]  # breaking, where, what
+
+
+class DocumentView(TypedDict):
+    """A service's OpenAPI document as it is now, and since when."""
+
+    url: str
+    document: Mapping[str, object]
+    since: float
+    before: OlderDocument | None
 
 
 class ApiDocuments:
@@ -49,7 +67,7 @@ class ApiDocuments:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._db.close()
 
-    async def read(self, node: str, service: str) -> dict[str, Any]:
+    async def read(self, node: str, service: str) -> DocumentView:
         """The document as it is now, since when, and what changed against the one before.
 
         {"url", "document", "since", "before": None or {"since", "changes": [{"breaking", "where",
@@ -65,7 +83,8 @@ class ApiDocuments:
         if not isinstance(document, dict):
             raise ChapiteauError(f"{answer.url} is not an OpenAPI document, which is an object")
         self._keep(node, service, document)
-        return {"url": answer.url, "document": document, **self._past(node, service, document)}
+        since, before = self._past(node, service, document)
+        return {"url": answer.url, "document": document, "since": since, "before": before}
 
     def count(self, node: str, service: str) -> int:
         """How many versions are kept."""
@@ -74,7 +93,7 @@ class ApiDocuments:
         ).fetchone()
         return int(row[0])
 
-    def _happened(self, node: str, event: dict[str, Any]) -> None:
+    def _happened(self, node: str, event: EventMessage) -> None:
         service = str(event.get("service", ""))
         if event["kind"] not in ("service.ready", "service.reloaded") or not service:
             return
@@ -91,7 +110,7 @@ class ApiDocuments:
         with contextlib.suppress(ChapiteauError):
             await self.read(node, service)
 
-    def _keep(self, node: str, service: str, document: dict[str, Any]) -> None:
+    def _keep(self, node: str, service: str, document: Mapping[str, object]) -> None:
         text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
         digest = hashlib.sha256(text).hexdigest()
         last = self._db.execute(
@@ -110,18 +129,19 @@ class ApiDocuments:
             (node, service, node, service, _KEPT),
         )
 
-    def _past(self, node: str, service: str, document: dict[str, Any]) -> dict[str, Any]:
+    def _past(
+        self, node: str, service: str, document: dict[str, Any]
+    ) -> tuple[float, OlderDocument | None]:
         rows = self._db.execute(
             "SELECT since, packed FROM document WHERE node = ? AND service = ?"
             " ORDER BY seq DESC LIMIT 2",
             (node, service),
         ).fetchall()
-        found: dict[str, Any] = {"since": rows[0][0], "before": None}
-        if len(rows) == 2:
-            # Only now: the service wing brings Pyramid, which a hub has no other use for.
-            from chapiteau.service.openapi.diff import compare
+        if len(rows) < 2:
+            return rows[0][0], None
+        # Only now: the service wing brings Pyramid, which a hub has no other use for.
+        from chapiteau.service.openapi.diff import compare
 
-            older = json.loads(zlib.decompress(rows[1][1]))
-            changes = [change.to_dict() for change in compare(older, document)]
-            found["before"] = {"since": rows[1][0], "changes": changes}
-        return found
+        older = json.loads(zlib.decompress(rows[1][1]))
+        changes = [change.to_dict() for change in compare(older, document)]
+        return rows[0][0], {"since": rows[1][0], "changes": changes}

@@ -4,13 +4,14 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from yarl import URL
 
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
+from chapiteau.dash.fleet.status import NodeStatus
 
 __all__ = [
     "SAFE_METHODS",
@@ -40,7 +41,7 @@ class Target:
     document: str  # path of its OpenAPI document
 
 
-def target(status: Mapping[str, Any], service: str) -> Target:
+def target(status: NodeStatus, service: str) -> Target:
     """The address from the service's `openapi` URL. Raises BadRequestError when it has none."""
     for entry in status.get("services", ()):
         if entry["name"] == service:
@@ -87,7 +88,7 @@ _MOST: Final = 1 << 20
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=3)
 
 
-async def fetch(status: Mapping[str, Any], request: ServiceRequest) -> ServiceResponse:
+async def fetch(status: NodeStatus, request: ServiceRequest) -> ServiceResponse:
     """Send `request` to the service's own address; redirects are shown, never followed.
 
     The path "" means its OpenAPI document. Raises BadRequestError or NodeAwayError.

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import msgspec
 
@@ -23,9 +23,11 @@ from chapiteau.dash.fleet.problems import (
     with_mutes,
     with_since,
 )
+from chapiteau.dash.fleet.status import NodeView
 from chapiteau.dash.fleet.watch import NodeWatch
+from chapiteau.run.events import EventMessage
 
-__all__ = ["Fleet"]
+__all__ = ["Fleet", "NodeEvent"]
 
 _FIRST_EVENTS: Final = 300  # how many past events a page gets at first
 _PAST: Final = 60  # seconds of a server's CPU that come with them
@@ -33,6 +35,20 @@ _LOOK_AGAIN: Final = 10  # seconds between two looks for problems that come by t
 _COLUMNS: Final = (
     "pid", "cpu", "rss", "threads", "fds", "sockets", "requests", "supervisor", "host",
 )  # fmt: skip
+
+
+class NodeEvent(EventMessage):
+    """An event, and where it happened."""
+
+    node: str
+
+
+class _NodeNames(TypedDict):
+    """Which processes the columns of a node's statistics are of."""
+
+    node: str
+    v: int  # grows with each change
+    ids: list[str]
 
 
 class Fleet:
@@ -52,7 +68,7 @@ class Fleet:
         self.mutes: dict[str, tuple[float, str]] = {}  # problem → until when, by whom
         self._reported: dict[tuple[str, str], FleetProblem] = {}  # node, kind → what the hub knows
         self._shown: dict[str, list[tuple[Any, ...]]] = {}  # problems as pages have them
-        self._ears: list[Callable[[str, dict[str, Any]], None]] = []
+        self._ears: list[Callable[[str, EventMessage], None]] = []
 
     def add(self, node: Node, *, own: bool = False) -> NodeWatch:
         """Begin to watch a node; `own`: the one beside the hub."""
@@ -63,7 +79,7 @@ class Fleet:
         self._tasks[node.name] = asyncio.create_task(watch.run(), name=f"watch {node.name}")
         return watch
 
-    def hear(self, ear: Callable[[str, dict[str, Any]], None]) -> None:
+    def hear(self, ear: Callable[[str, EventMessage], None]) -> None:
         """Call it with a node's name and each new event, beside all pages."""
         self._ears.append(ear)
 
@@ -145,7 +161,7 @@ class Fleet:
             past = self.past(_FIRST_EVENTS, {})
             viewer.every("events", encode({"events": past, "first": True}))
 
-    def past(self, last: int, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    def past(self, last: int, wanted: Mapping[str, str]) -> list[NodeEvent]:
         """The newest events with these values, oldest first."""
         found = [
             named
@@ -186,7 +202,7 @@ class Fleet:
             if self._shown.get(watch.node.name) != _signs(self.problems(watch)):
                 self.state_changed(watch)
 
-    def view(self, watch: NodeWatch) -> dict[str, Any]:
+    def view(self, watch: NodeWatch) -> NodeView:
         """One node as the page sees it."""
         found = self.problems(watch)
         self._shown[watch.node.name] = _signs(found)
@@ -209,7 +225,7 @@ class Fleet:
         """Tell every page that shows the fleet."""
         self._bus.latest("fleet", watch.node.name, self.view(watch))
 
-    def happened(self, watch: NodeWatch, event: dict[str, Any]) -> None:
+    def happened(self, watch: NodeWatch, event: EventMessage) -> None:
         """Tell every page that shows events, and whoever else listens."""
         for ear in self._ears:
             ear(watch.node.name, event)
@@ -223,17 +239,17 @@ class Fleet:
         self._fresh.add(watch.node.name)
 
 
-def _columns(watch: NodeWatch) -> dict[str, Any]:
+def _columns(watch: NodeWatch) -> dict[str, object]:
     stats = watch.stats
-    kept: dict[str, Any] = {key: stats[key] for key in _COLUMNS if key in stats}
+    kept: dict[str, object] = {key: stats[key] for key in _COLUMNS if key in stats}
     return {"node": watch.node.name, "v": watch.ids_version, "time": stats["time"], **kept}
 
 
-def _names(watch: NodeWatch) -> dict[str, Any]:
+def _names(watch: NodeWatch) -> _NodeNames:
     return {"node": watch.node.name, "v": watch.ids_version, "ids": watch.ids}
 
 
-def _named(watch: NodeWatch, event: dict[str, Any]) -> dict[str, Any]:
+def _named(watch: NodeWatch, event: EventMessage) -> NodeEvent:
     return {"node": watch.node.name, **event}
 
 

@@ -9,11 +9,42 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
-from typing import Any, Final
+from typing import Final, NotRequired, TypedDict, cast
 
 from chapiteau.dash.fleet.node import NodeStats
 
-__all__ = ["History", "HostHistory"]
+__all__ = ["History", "HostCurves", "HostHistory", "ProcessCurves", "ProcessLine"]
+
+Line = list[float | None]  # a value for each step; a gap is None
+
+
+class ProcessLine(TypedDict):
+    """One process, or a whole service: a value a second from `time` on; rss in bytes."""
+
+    time: int
+    cpu: Line
+    rss: Line
+
+
+class ProcessCurves(TypedDict):
+    """The processes of a service; each column has a line for each of `ids`."""
+
+    time: int
+    step: int
+    ids: list[str]
+    cpu: list[Line]
+    rss: list[Line]
+    requests: NotRequired[dict[str, Line]]  # rate, p99, errors
+
+
+class HostCurves(TypedDict):
+    """A server itself, in percent; `step` is in seconds."""
+
+    time: int
+    step: int
+    cpu: Line
+    mem: Line
+
 
 # What a statistics message tells of each process and of each service, and the digits kept.
 _OF_PROCESSES: Final = (("cpu", 1), ("rss", 0))
@@ -68,13 +99,13 @@ class History:
             figures[3 * at + 2] = errors or 0.0
         return figures, self._counted
 
-    def requests(self, service: str, seconds: int) -> dict[str, Any]:
+    def requests(self, service: str, seconds: int) -> dict[str, Line]:
         """Requests a second, p99 in seconds and 5xx a second of a service; gaps are None.
 
         {"rate": […], "p99": […], "errors": […]} on the axis of `read`; {} when it counts none.
         """
         ticks = self._ticks(seconds)
-        found: dict[str, list[float | None]] = {}
+        found: dict[str, Line] = {}
         for second in self._window(ticks):
             place = (second.counted or {}).get(service)
             if place is None or second.requests is None:
@@ -85,7 +116,7 @@ class History:
                 line[second.tick - ticks.start] = None if isnan(value) else round(value, digits)
         return found
 
-    def read(self, service: str, seconds: int) -> dict[str, Any]:
+    def read(self, service: str, seconds: int) -> ProcessCurves:
         """Columns for the processes of one service ("" for all); gaps are None.
 
         {"time": first, "step": 1, "ids": […], "cpu": [[…], …], "rss": [[…], …]}; rss in bytes.
@@ -105,9 +136,9 @@ class History:
                     row[at] = _rounded(column[place], digits)
         ids = sorted(rows)
         found = {key: [rows[name][n] for name in ids] for n, (key, _) in enumerate(_OF_PROCESSES)}
-        return {"time": ticks.start, "step": 1, "ids": ids, **found}
+        return cast("ProcessCurves", {"time": ticks.start, "step": 1, "ids": ids, **found})
 
-    def line(self, service: str, process: int, seconds: int) -> dict[str, Any]:
+    def line(self, service: str, process: int, seconds: int) -> ProcessLine:
         """One process in the last seconds, or with 0 the sum of all of a service; gaps are None.
 
         {"time": first, "cpu": […], "rss": […]}: what a small line in a table needs, at its price.
@@ -126,7 +157,7 @@ class History:
                 ):
                     row[at] = _rounded(sum(column[place] for place in places), digits)
         found = {key: row for (key, _), row in zip(_OF_PROCESSES, rows, strict=True)}
-        return {"time": ticks.start, **found}
+        return cast("ProcessLine", {"time": ticks.start, **found})
 
     def _ticks(self, seconds: int) -> range:
         last = self._last()
@@ -201,7 +232,7 @@ class HostHistory:
             line.append(round(cpu))
         return line[-seconds:]
 
-    def read(self, seconds: int) -> dict[str, Any]:
+    def read(self, seconds: int) -> HostCurves:
         """{"time": first, "step": 1 or 60, "cpu": [...], "mem": [...]}; gaps are None.
 
         Up to ten minutes each second, beyond that each minute.

@@ -1,9 +1,10 @@
 """The fleet as OpenMetrics text: each node's services, and what only a hub knows."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from chapiteau.dash.fleet.status import NodeView, ServiceEntry
 from chapiteau.io.openmetrics import CONTENT_TYPE, Family, Sample, format_openmetrics
 
 __all__ = ["CONTENT_TYPE", "fleet_metrics"]
@@ -13,10 +14,8 @@ _STATES: Final = (
 )
 _SEVERITY: Final = {1: "degraded", 2: "broken"}
 
-View = Mapping[str, Any]
 
-
-def fleet_metrics(views: Iterable[View], *, leads: bool) -> str:
+def fleet_metrics(views: Iterable[NodeView], *, leads: bool) -> str:
     """All families; ends with # EOF. `views`: the nodes as `/api/fleet` tells them.
 
     A node that is away keeps the last values seen; `chapiteau_node_up` says so.
@@ -24,7 +23,7 @@ def fleet_metrics(views: Iterable[View], *, leads: bool) -> str:
     return format_openmetrics(_families(list(views), leads))
 
 
-def _families(nodes: list[View], leads: bool) -> Iterator[Family]:
+def _families(nodes: list[NodeView], leads: bool) -> Iterator[Family]:
     yield Family(
         "chapiteau_hub_leads", "gauge", "", "1: nodes obey this hub.", [Sample({}, float(leads))]
     )
@@ -53,7 +52,7 @@ def _families(nodes: list[View], leads: bool) -> Iterator[Family]:
         yield Family(f"chapiteau_service_{key}", kind, unit, text, samples)
 
 
-def _problems(nodes: list[View]) -> Family:
+def _problems(nodes: list[NodeView]) -> Family:
     found = Counter(
         (str(view["name"]), str(problem["kind"]), _SEVERITY.get(problem["severity"], "degraded"))
         for view in nodes
@@ -70,11 +69,11 @@ def _key(key: str) -> Any:
     return lambda view: view.get(key, 0)
 
 
-def _cores(service: View) -> float:
+def _cores(service: ServiceEntry) -> float:
     return sum(float(p.get("cpu_percent", 0)) for p in service["processes"]) / 100
 
 
-def _memory(service: View) -> float:
+def _memory(service: ServiceEntry) -> float:
     return sum(float(p.get("rss_bytes", 0)) for p in service["processes"])
 
 

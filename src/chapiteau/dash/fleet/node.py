@@ -9,9 +9,11 @@ from typing import Any, Final, Protocol, TypedDict
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
+from chapiteau.dash.fleet.status import NodeStatus
 from chapiteau.run.api.calls import Call, find_call
 from chapiteau.run.api.status import StatsMessage
-from chapiteau.run.logs.messages import Outcome
+from chapiteau.run.events import EventMessage
+from chapiteau.run.logs.messages import LogMessage, Outcome, PageMessage
 
 __all__ = [
     "DesiredReport",
@@ -22,6 +24,7 @@ __all__ = [
     "ServiceRequest",
     "ServiceResponse",
     "follow_output",
+    "line_columns",
     "read_only_call",
 ]
 
@@ -106,15 +109,15 @@ class Node(Protocol):
 
     name: str
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> NodeStatus:
         """SupervisorStatus as a dictionary."""
         ...
 
-    def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+    def events(self, after: int) -> AsyncIterator[EventMessage]:
         """Every kept Event with a greater number, then new ones for ever."""
         ...
 
-    def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+    def logs(self, query: Mapping[str, str]) -> AsyncIterator[LogMessage | PageMessage]:
         """LogLines as docs/reference/control-api.md says; `query` as in its table.
 
         With `pages` an item with "older" and "unread" comes after the kept ones.
@@ -151,7 +154,7 @@ class Node(Protocol):
         """Send a request to a service that listens on the node."""
         ...
 
-    async def read(self, path: str) -> dict[str, Any]:
+    async def read(self, path: str) -> Mapping[str, object]:
         """Any read-only call of the control API by its path: docs/reference/control-api.md."""
         ...
 
@@ -160,8 +163,24 @@ class Node(Protocol):
         ...
 
 
+def line_columns(node: str, line: LogMessage) -> list[str | int | float]:
+    """A line of output as pages and terminals get it, without the names of its fields."""
+    return [
+        line["time"],
+        node,
+        line.get("service", ""),
+        line.get("process", 0),
+        line.get("stream", ""),
+        line.get("text", ""),
+        line.get("at", 0),
+    ]
+
+
 async def follow_output(
-    node: Node, query: Mapping[str, str], deliver: Callable[[dict[str, Any]], None], clock: Clock
+    node: Node,
+    query: Mapping[str, str],
+    deliver: Callable[[LogMessage | PageMessage], None],
+    clock: Clock,
 ) -> None:
     """Lines of output for as long as it takes; a break is taken up where it began, and told.
 
@@ -175,7 +194,7 @@ async def follow_output(
         try:
             async for line in node.logs({**query, **more, "follow": "1"}):
                 wait, told = _FIRST_WAIT, False
-                if at := line.get("at"):
+                if "older" not in line and (at := line.get("at")):
                     seen[f"{line['service']}/{line['process']}/{line['stream']}"] = at
                 deliver(line)
         except NodeAwayError as exc:

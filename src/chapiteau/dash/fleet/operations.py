@@ -6,7 +6,7 @@ import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from yarl import URL
 
@@ -22,8 +22,9 @@ from chapiteau.dash.fleet.request_rates import (
     find_family,
     read_totals,
 )
+from chapiteau.dash.fleet.status import NodeStatus
 
-__all__ = ["OperationStats", "by_operation", "path_shape"]
+__all__ = ["OperationFigures", "OperationStats", "by_operation", "path_shape"]
 
 
 # Which operations a service's own figures tell apart: by method and path template.
@@ -65,6 +66,16 @@ _STALE: Final = 15.0  # seconds after which a look says nothing of now
 _MOST: Final = 50  # services whose past is kept
 
 
+class OperationFigures(TypedDict):
+    """What an operation answers now; `path` has {} for each parameter."""
+
+    method: str
+    path: str
+    rate: float  # requests a second
+    p99: float | None  # seconds
+    errors: float  # 5xx a second
+
+
 class OperationStats:
     """Keeps the last looks; nothing is asked while nobody does."""
 
@@ -73,7 +84,7 @@ class OperationStats:
         self._clock = clock
         self._known: OrderedDict[tuple[str, str], _Past] = OrderedDict()
 
-    async def look(self, node: str, service: str) -> list[dict[str, Any]]:
+    async def look(self, node: str, service: str) -> list[OperationFigures]:
         """[{"method", "path", "rate", "p99", "errors"}], the second look's onwards.
 
         `path` has {} for each parameter, `p99` is in seconds. Empty when the service measures
@@ -95,7 +106,7 @@ class OperationStats:
         return past.told()
 
 
-def _same_place(status: Mapping[str, Any], service: str, url: str) -> bool:
+def _same_place(status: NodeStatus, service: str, url: str) -> bool:
     """Whether the figures are where the service is: elsewhere nobody is asked for a page."""
     with contextlib.suppress(ChapiteauError):
         return str(URL(url).origin()) == str(URL(target(status, service).origin).origin())
@@ -133,7 +144,7 @@ class _Past:
         self.figures = {op: self.figures.get(op) for op in found}
         self.at = now
 
-    def told(self) -> list[dict[str, Any]]:
+    def told(self) -> list[OperationFigures]:
         return [
             {
                 "method": method,

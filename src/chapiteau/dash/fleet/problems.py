@@ -3,13 +3,23 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from msgspec.structs import replace
 
 from chapiteau.core.units import format_duration, format_size
 from chapiteau.dash.fleet.node import DiskUsage, NodeHealth
 from chapiteau.dash.fleet.problem import FleetProblem, actor_name, make_problem, remedy
+from chapiteau.dash.fleet.status import (
+    DrainReport,
+    LastExit,
+    NodeStatus,
+    ProcessEntry,
+    ServiceEntry,
+    SocketEntry,
+    SupervisorProblem,
+)
+from chapiteau.run.events import EventMessage
 
 __all__ = [
     "LOOP_WINDOW",
@@ -23,8 +33,6 @@ __all__ = [
     "with_mutes",
     "with_since",
 ]
-
-Status = Mapping[str, Any]
 
 _DAY: Final = 86_400.0
 _QUEUE_FULL: Final = 0.8  # of the backlog
@@ -43,6 +51,17 @@ _SIGNALS: Final = {
 }  # fmt: skip
 
 
+class _ReadyCount(TypedDict):
+    service: str
+    ready: int
+    wanted: int
+
+
+class _Output(TypedDict):
+    since: float
+    lines: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """What is known of a node beside its status. Times are seconds since 1970."""
@@ -58,7 +77,7 @@ class NodeFacts:
 
 
 def node_problems(
-    node: str, status: Status, *, away_since: float = 0.0, facts: NodeFacts | None = None
+    node: str, status: NodeStatus, *, away_since: float = 0.0, facts: NodeFacts | None = None
 ) -> list[FleetProblem]:
     """Everything wrong on one node, worst first.
 
@@ -119,7 +138,7 @@ def _away(node: str, since: float, facts: NodeFacts | None) -> FleetProblem:
     return make_problem("away", node, cause=cause if expired else "", since=since)
 
 
-def _of_service(node: str, service: Status, now: float) -> Iterable[FleetProblem]:
+def _of_service(node: str, service: ServiceEntry, now: float) -> Iterable[FleetProblem]:
     name, state, processes = service["name"], service["state"], service.get("processes", ())
     if state in ("stopped", "stopping"):
         return  # as somebody asked: that it crashed before is over
@@ -130,7 +149,7 @@ def _of_service(node: str, service: Status, now: float) -> Iterable[FleetProblem
     for process in sick:
         yield _sick_process(node, name, process)
     late = [p for p in processes if _is_late(p, now)]
-    ready = {"service": name, "ready": service["ready"], "wanted": service["wanted"]}
+    ready: _ReadyCount = {"service": name, "ready": service["ready"], "wanted": service["wanted"]}
     if late and not sick:
         yield _unready(node, service, late, ready)
     elif not sick and state == "running" and service["ready"] < service["wanted"]:
@@ -140,7 +159,7 @@ def _of_service(node: str, service: Status, now: float) -> Iterable[FleetProblem
         yield make_problem("reason", node, f"{name}/reason", service=name, cause=reason)
 
 
-def _down(node: str, service: Status) -> FleetProblem:
+def _down(node: str, service: ServiceEntry) -> FleetProblem:
     name, last, failed = service["name"], _last_exit(service), service["state"] == "failed"
     return make_problem(
         "down",
@@ -155,7 +174,9 @@ def _down(node: str, service: Status) -> FleetProblem:
     )
 
 
-def _unready(node: str, service: Status, late: list[Status], ready: dict[str, Any]) -> FleetProblem:
+def _unready(
+    node: str, service: ServiceEntry, late: list[ProcessEntry], ready: _ReadyCount
+) -> FleetProblem:
     """Alive, but its ready check never passes: told before, and while, it is restarted."""
     restarts = sum(p.get("restarts", 0) for p in late)
     why = str(late[0].get("status_text", "")).removeprefix("not ready: ")
@@ -173,7 +194,7 @@ def _unready(node: str, service: Status, late: list[Status], ready: dict[str, An
     )
 
 
-def _is_late(process: Status, now: float) -> bool:
+def _is_late(process: ProcessEntry, now: float) -> bool:
     """Whether it should be ready by now. A second try is late from its beginning."""
     if process["state"] != "starting" or not process.get("pid"):
         return False
@@ -181,7 +202,7 @@ def _is_late(process: Status, now: float) -> bool:
     return bool(failed) or 0 < process.get("started_at", 0.0) < now - _SLOW_START
 
 
-def _sick_process(node: str, name: str, process: Status) -> FleetProblem:
+def _sick_process(node: str, name: str, process: ProcessEntry) -> FleetProblem:
     last, number, restarts = (
         process.get("last_exit") or {},
         process["number"],
@@ -203,7 +224,7 @@ def _sick_process(node: str, name: str, process: Status) -> FleetProblem:
     )
 
 
-def restart_loops(events: Iterable[Mapping[str, Any]], status: Status) -> dict[str, int]:
+def restart_loops(events: Iterable[EventMessage], status: NodeStatus) -> dict[str, int]:
     """Services whose processes exited unexpectedly again and again, and how often they did.
 
     `events`: those of the last LOOP_WINDOW seconds. What is meant to end never loops, nor does what
@@ -227,7 +248,7 @@ def restart_loops(events: Iterable[Mapping[str, Any]], status: Status) -> dict[s
 
 
 def _of_loops(
-    node: str, status: Status, facts: NodeFacts, named: set[str]
+    node: str, status: NodeStatus, facts: NodeFacts, named: set[str]
 ) -> Iterator[FleetProblem]:
     """Loops of services that have no problem yet, with how they exited last."""
     services = {service["name"]: service for service in status.get("services", ())}
@@ -246,22 +267,22 @@ def _of_loops(
             )
 
 
-def _last_exit(service: Status) -> Status:
+def _last_exit(service: ServiceEntry) -> LastExit:
     exits = [p["last_exit"] for p in service.get("processes", ()) if p.get("last_exit")]
-    return max(exits, key=lambda e: e.get("time", 0.0), default={})
+    return max(exits, key=lambda e: e.get("time", 0.0), default=LastExit())
 
 
-def _output(last: Status) -> dict[str, Any]:
+def _output(last: LastExit) -> _Output:
     lines = tuple(last.get("lines", ()))[-_KEPT_LINES:]
     return {"since": float(last.get("time", 0.0)), "lines": lines}
 
 
-def _cause(last: Status) -> str:
+def _cause(last: LastExit) -> str:
     cause, hint = str(last.get("cause", "")), str(last.get("hint", ""))
     return f"{cause} — {hint}" if cause and hint else cause
 
 
-def _exit_text(last: Status) -> str:
+def _exit_text(last: LastExit) -> str:
     if last.get("oom"):
         return ": out of memory"
     if signal := last.get("signal"):
@@ -273,7 +294,7 @@ def _exit_text(last: Status) -> str:
 # ── sockets, drains, the supervisor's own ──
 
 
-def _of_socket(node: str, socket: Status) -> Iterable[FleetProblem]:
+def _of_socket(node: str, socket: SocketEntry) -> Iterable[FleetProblem]:
     backlog, queued, name = socket.get("backlog", 0), socket.get("queued", 0), socket["name"]
     if backlog and queued >= backlog * _QUEUE_FULL:
         services = socket.get("services", ())
@@ -289,7 +310,7 @@ def _of_socket(node: str, socket: Status) -> Iterable[FleetProblem]:
         )
 
 
-def _of_drain(node: str, drained: Status) -> Iterable[FleetProblem]:
+def _of_drain(node: str, drained: DrainReport) -> Iterable[FleetProblem]:
     """Meant so, and easily forgotten: it stays in sight until it is undone."""
     if drained:
         left = ", ".join(drained.get("left", ()))
@@ -306,7 +327,7 @@ def _of_drain(node: str, drained: Status) -> Iterable[FleetProblem]:
         )
 
 
-def _of_supervisor(node: str, problem: Status) -> FleetProblem:
+def _of_supervisor(node: str, problem: SupervisorProblem) -> FleetProblem:
     where, what = problem["where"], problem["what"]
     return make_problem(
         "problem",

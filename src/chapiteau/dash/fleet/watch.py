@@ -13,6 +13,8 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.fleet.history import History, HostHistory
 from chapiteau.dash.fleet.node import Node, NodeHealth, NodeStats
+from chapiteau.dash.fleet.status import NodeStatus
+from chapiteau.run.events import EventMessage
 
 __all__ = ["Listener", "NodeWatch"]
 
@@ -30,7 +32,7 @@ class Listener(Protocol):
         """Status or reachability changed."""
         ...
 
-    def happened(self, watch: "NodeWatch", event: dict[str, Any]) -> None:
+    def happened(self, watch: "NodeWatch", event: EventMessage) -> None:
         """One new event."""
         ...
 
@@ -50,11 +52,11 @@ class NodeWatch:
         self, node: Node, listener: Listener, *, clock: Clock, chance: Random, history: int
     ) -> None:
         self.node = node
-        self.status: dict[str, Any] = {}
+        self.status: NodeStatus = {}
         self.stats: NodeStats = {}
         self.ids: list[str] = []
         self.ids_version = 0
-        self.events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
+        self.events: deque[EventMessage] = deque(maxlen=_KEPT_EVENTS)
         self.health: NodeHealth = {}
         self.problem_since: dict[str, float] = {}  # by the problem's key
         self.skew = 0.0  # seconds by which the node's clock is ahead of ours
@@ -90,7 +92,7 @@ class NodeWatch:
             group.create_task(self._keep_trying(self._measure))
             group.create_task(self._keep_trying(self._ask_health))
 
-    def recent(self, seconds: float) -> Iterator[dict[str, Any]]:
+    def recent(self, seconds: float) -> Iterator[EventMessage]:
         """The events of the last seconds, newest first; times are the node's own."""
         begin = self._clock.wall() + self.skew - seconds
         for event in reversed(self.events):
@@ -106,7 +108,7 @@ class NodeWatch:
         """When its certificate ends, and for how many seconds such ones are valid."""
         self.expires, self.certificate_lifetime = expires, lifetime
 
-    def happened_here(self, event: dict[str, Any]) -> None:
+    def happened_here(self, event: EventMessage) -> None:
         """Something that the hub itself knows of this node, beside the node's own events."""
         self.events.append(event)
         self._listener.happened(self, event)
@@ -156,7 +158,7 @@ class NodeWatch:
     async def _refresh(self) -> None:
         while True:
             # The page's own link logs in whoever has it: it must not reach a viewer.
-            status = {**await self.node.status(), "dashboard": ""}
+            status: NodeStatus = {**await self.node.status(), "dashboard": ""}
             back = bool(self.away_since)
             self._found()
             if back or status != self.status:

@@ -2,18 +2,21 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict
 
 import msgspec
 from msgspec import Struct
 
 from chapiteau.core.errors import RefusedError
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
+from chapiteau.dash.fleet.status import NodeStatus
 from chapiteau.run.api.commands import node_commands
 from chapiteau.run.config.spec import MAX_PROCESSES
+from chapiteau.run.events import EventMessage
 from chapiteau.run.logs.messages import Outcome
 
 __all__ = [
+    "CommandAnswer",
     "CommandChannel",
     "ControlPlane",
     "DesiredServices",
@@ -44,6 +47,13 @@ class NodeCommand(Struct, frozen=True, kw_only=True):
     who: str = ""
     ttl: float = 30.0  # seconds in which a node must accept it, from when it was sent
     fence: int = 0  # of the lease under which the hub acts
+
+
+class CommandAnswer(TypedDict, total=False):
+    """What a node says of a command: at first that it has accepted it, then how it ended."""
+
+    accepted: bool
+    outcome: Outcome
 
 
 class DesiredServices(Struct, frozen=True, kw_only=True):
@@ -108,7 +118,7 @@ def _check_wish(where: str, key: str, value: object) -> None:
         raise BadRequestError(f"{where}: expected true or false, got {value!r}")
 
 
-def drift(desired: DesiredServices, status: Mapping[str, Any]) -> list[str]:
+def drift(desired: DesiredServices, status: NodeStatus) -> list[str]:
     """Where the node's services differ from their desired state, one line each."""
     set_to = {service["name"]: service["wanted"] for service in status.get("services", ())}
     found = []
@@ -123,7 +133,7 @@ def drift(desired: DesiredServices, status: Mapping[str, Any]) -> list[str]:
 
 
 def reconcile_steps(
-    desired: DesiredServices, status: Mapping[str, Any]
+    desired: DesiredServices, status: NodeStatus
 ) -> list[tuple[str, str, dict[str, int]]]:
     """(service, verb, options) that lead from the status to the wish; "missing" is no verb."""
     known = {service["name"]: service for service in status.get("services", ())}
@@ -168,7 +178,7 @@ class CommandChannel(Protocol):
 
     name: str
 
-    def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+    def events(self, after: int) -> AsyncIterator[EventMessage]:
         """Events with a greater number, each once and in order, then new ones for ever.
 
         Raises NodeAwayError when the node can't be reached now.

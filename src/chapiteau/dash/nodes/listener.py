@@ -216,8 +216,9 @@ class NodeListener:
     def _tell_of_replacement(self, name: str, who: str, now: float) -> None:
         self._audit(who, "join", name, "replaced the node of that name")
         text = f"another server has taken the place of {name}"
-        event = {"seq": 0, "time": now, "kind": "node.replaced", "who": who, "text": text}
-        self._fleet.watch(name).happened_here(event)
+        self._fleet.watch(name).happened_here(
+            {"seq": 0, "time": now, "kind": "node.replaced", "who": who, "text": text}
+        )
         self._show_replacements()
 
     def _show_replacements(self) -> None:

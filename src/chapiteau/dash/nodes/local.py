@@ -10,7 +10,7 @@ import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UnreachableError
@@ -25,10 +25,19 @@ from chapiteau.dash.fleet.node import (
     ServiceResponse,
     read_only_call,
 )
+from chapiteau.dash.fleet.status import NodeStatus
 from chapiteau.dash.nodes.scraper import Scraper
 from chapiteau.run.client import AsyncClient
+from chapiteau.run.events import EventMessage
 from chapiteau.run.logs.grep import compile_grep
-from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, parse_position
+from chapiteau.run.logs.messages import (
+    Gap,
+    LogMessage,
+    LogQuery,
+    Outcome,
+    PageMessage,
+    parse_position,
+)
 
 __all__ = ["SUPERVISOR", "LocalNode", "disk_usage", "host_address", "supervisor_log"]
 
@@ -47,7 +56,7 @@ _LOOK: Final = 0.5  # seconds between two looks for what is new
 
 async def supervisor_log(
     path: Path, query: LogQuery, clock: Clock
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncIterator[LogMessage | PageMessage]:
     """Lines as in docs/reference/control-api.md, with stream `stderr`. Raises UsageError."""
     fits = _sieve(query)
     kept, at = await asyncio.to_thread(_kept, path, query, fits)
@@ -114,9 +123,15 @@ def _sieve(query: LogQuery) -> Callable[[str], bool]:
     return fits
 
 
-def _line(time: float, text: str, end: int) -> dict[str, Any]:
-    line = LogLine(time=time, service=SUPERVISOR, process=0, stream="stderr", text=text, at=end)
-    return line.to_dict()
+def _line(time: float, text: str, end: int) -> LogMessage:
+    return {
+        "time": time,
+        "service": SUPERVISOR,
+        "process": 0,
+        "stream": "stderr",
+        "text": text,
+        "at": end,
+    }
 
 
 _FAR: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # nobody's
@@ -176,29 +191,30 @@ class LocalNode:
         self._client = AsyncClient.at(run_dir)
         self._scraper = Scraper(clock)
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> NodeStatus:
         """The state now."""
-        found = await self.read("/v1/status")
+        with self._translated():
+            found: NodeStatus = await self._client.read("/v1/status")
         self._scraper.learn(found)
         return found
 
-    async def read(self, path: str) -> dict[str, Any]:
+    async def read(self, path: str) -> Mapping[str, object]:
         """A read-only call of the control API."""
         read_only_call(path)
         with self._translated():
-            found: dict[str, Any] = await self._client.read(path)
+            found: Mapping[str, object] = await self._client.read(path)
             return found
 
-    async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, after: int) -> AsyncIterator[EventMessage]:
         """Kept events, then new ones."""
         with self._translated():
             async for item in self._client.events(after, follow=True):
                 if isinstance(item, Gap):
                     # Too slow: begin again after the last one that came.
                     raise NodeAwayError(f"{self.name}: {item.count} events were skipped")
-                yield item.to_dict()
+                yield cast("EventMessage", item.to_dict())
 
-    async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+    async def logs(self, query: Mapping[str, str]) -> AsyncIterator[LogMessage | PageMessage]:
         """Lines of output; what was skipped is a line of its own."""
         wanted = _log_query(query)
         if query.get("service") == SUPERVISOR:
@@ -210,7 +226,7 @@ class LocalNode:
                 if isinstance(item, Gap):
                     yield {"time": 0.0, "stream": "note", "text": f"{item.count} lines skipped"}
                 else:
-                    yield item.to_dict()
+                    yield cast("LogMessage | PageMessage", item.to_dict())
 
     async def stats(self, after: int = -1) -> AsyncIterator[NodeStats]:
         """One message per second; none is kept. `requests`: what services count themselves."""
@@ -274,7 +290,7 @@ class LocalNode:
 
 
 def _log_query(query: Mapping[str, str]) -> LogQuery:
-    def positions(key: str) -> dict[str, Any]:
+    def positions(key: str) -> dict[str, str]:
         return dict(json.loads(query.get(key) or "{}").items())
 
     try:

@@ -1,9 +1,9 @@
 """What a node keeps: the desired state that it applied, and the commands that it accepted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.fleet.node import DesiredReport, Node
+from chapiteau.dash.fleet.status import NodeStatus
 from chapiteau.dash.nodes.contract import (
     DesiredServices,
     NodeCommand,
@@ -87,7 +88,7 @@ class DesiredStateApplier:
         ):
             await self._apply(self.applied)
 
-    def report(self, status: Mapping[str, Any]) -> DesiredReport:
+    def report(self, status: NodeStatus) -> DesiredReport:
         """For the hub: which generation is applied, and where the services differ from it."""
         return {
             "generation": self.applied.generation,

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -15,11 +15,15 @@ from chapiteau.dash.fleet.node import (
     ServiceRequest,
     ServiceResponse,
 )
-from chapiteau.dash.nodes.contract import NodeCommand
+from chapiteau.dash.fleet.status import NodeStatus
+from chapiteau.dash.nodes.contract import CommandAnswer, NodeCommand
 from chapiteau.dash.nodes.link import Link
-from chapiteau.run.logs.messages import Outcome
+from chapiteau.run.events import EventMessage
+from chapiteau.run.logs.messages import LogMessage, Outcome, PageMessage
 
 __all__ = ["CommandDeadline", "RemoteNode"]
+
+_T = TypeVar("_T")
 
 _RUN: Final = 600.0  # seconds in which an accepted command may run
 _ACCEPT: Final = 30.0  # seconds in which a command must be accepted, else it expires
@@ -96,9 +100,9 @@ class RemoteNode:
         """Whether it is connected now."""
         return self._link is not None
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> NodeStatus:
         """The state now."""
-        found: dict[str, Any] = await self._call("status")
+        found: NodeStatus = await self._call("status")
         return found
 
     async def health(self) -> NodeHealth:
@@ -106,27 +110,27 @@ class RemoteNode:
         found: NodeHealth = await self._call("health")
         return found
 
-    async def read(self, path: str) -> dict[str, Any]:
+    async def read(self, path: str) -> Mapping[str, object]:
         """A read-only call of its control API."""
-        found: dict[str, Any] = await self._call("read", path=path)
+        found: Mapping[str, object] = await self._call("read", path=path)
         return found
 
     async def config(self, *, dry_run: bool, who: str) -> Outcome:
         """Plan or apply the node's own file."""
-        return self._outcome(await self._call("config", dry_run=dry_run, who=who))
+        return self._decode(await self._call("config", dry_run=dry_run, who=who), Outcome)
 
     async def fetch(self, request: ServiceRequest) -> ServiceResponse:
         """Send a request to a service on the node."""
         answer = await self._call("fetch", **msgspec.to_builtins(request))
         return msgspec.convert(answer, ServiceResponse)
 
-    async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, after: int) -> AsyncIterator[EventMessage]:
         """Kept events, then new ones; a break is resumed with the last number seen."""
         async with contextlib.aclosing(self._open().stream("events", {"after": after})) as items:
             async for item in items:
                 yield item
 
-    async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+    async def logs(self, query: Mapping[str, str]) -> AsyncIterator[LogMessage | PageMessage]:
         """Lines of output; searching is done on the node."""
         async with contextlib.aclosing(self._open().stream("logs", query)) as items:
             async for item in items:
@@ -169,13 +173,13 @@ class RemoteNode:
                     if deadline.accepted():
                         accepted()
                     timer.reschedule(deadline.time)
-                return self._outcome(answer["outcome"])
+                return answer["outcome"]
         except TimeoutError:
             raise deadline.error() from None
 
     async def _answers(
         self, command: NodeCommand, deadline: CommandDeadline
-    ) -> AsyncGenerator[dict[str, Any], None]:
+    ) -> AsyncGenerator[CommandAnswer, None]:
         """What the node says of it. When the link breaks, it is sent again under the same id."""
         while True:
             try:
@@ -184,7 +188,7 @@ class RemoteNode:
                 async with contextlib.aclosing(self._open().stream("command", args)) as answers:
                     deadline.sent()
                     async for answer in answers:
-                        yield answer
+                        yield self._answer(answer)
             except NodeAwayError:
                 await asyncio.sleep(0.2)
 
@@ -197,9 +201,12 @@ class RemoteNode:
         timeout = _TIMEOUTS.get(call, _TIMEOUT)
         return await self._open().call(call, args, timeout=timeout)
 
-    def _outcome(self, raw: object) -> Outcome:
+    def _answer(self, raw: object) -> CommandAnswer:
+        return self._decode(raw, CommandAnswer)
+
+    def _decode(self, raw: object, kind: type[_T]) -> _T:
         try:
-            return msgspec.convert(raw, Outcome)
+            return msgspec.convert(raw, kind)
         except msgspec.ValidationError as exc:
             raise NodeAwayError(f"{self.name}: an answer that can't be read ({exc})") from exc
 

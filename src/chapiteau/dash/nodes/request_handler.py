@@ -10,7 +10,7 @@ import msgspec
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.dash.fleet.node import Node, NodeHealth, ServiceRequest
-from chapiteau.dash.nodes.contract import DesiredServices, NodeCommand
+from chapiteau.dash.nodes.contract import CommandAnswer, DesiredServices, NodeCommand
 from chapiteau.dash.nodes.link import Args, Handlers
 from chapiteau.dash.nodes.node_state import CommandReceiver, DesiredStateApplier
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
@@ -101,7 +101,7 @@ class NodeRequestHandler:
             "wanted": self.desired.report(await self._node.status()),
         }
 
-    async def _command(self, args: Args) -> AsyncIterator[dict[str, Any]]:
+    async def _command(self, args: Args) -> AsyncIterator[CommandAnswer]:
         outcome = self.commands.begin(msgspec.convert(args, NodeCommand))
         yield {"accepted": True}
         yield {"outcome": await outcome}

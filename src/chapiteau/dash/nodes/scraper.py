@@ -5,14 +5,14 @@ something else, is asked more and more rarely.
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from yarl import URL
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.fleet.request_rates import RateWindow, RequestRates, find_family, read_totals
+from chapiteau.dash.fleet.status import NodeStatus
 
 __all__ = ["Scraper"]
 
@@ -31,7 +31,7 @@ class Scraper:
         self._clock = clock
         self._services: dict[str, _Asked] = {}
 
-    def learn(self, status: Mapping[str, Any]) -> None:
+    def learn(self, status: NodeStatus) -> None:
         """Which services are to be asked; of those that are known the past is kept."""
         found: dict[str, _Asked] = {}
         for service in status.get("services", ()):

@@ -4,7 +4,8 @@ docs/reference/dash-api.md.
 """
 
 import asyncio
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
 from msgspec import Meta, Struct
@@ -12,13 +13,18 @@ from msgspec import Meta, Struct
 from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.dash.auth.access import VERBS, Caller, Role, allowed
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
-from chapiteau.dash.fleet.actions import LONGEST_WAIT, Target
+from chapiteau.dash.fleet.actions import LONGEST_WAIT, ActionView, Target
+from chapiteau.dash.fleet.documents import DocumentView
 from chapiteau.dash.fleet.fetch import SAFE_METHODS
-from chapiteau.dash.fleet.history import History
+from chapiteau.dash.fleet.fleet import NodeEvent
+from chapiteau.dash.fleet.history import History, HostCurves, ProcessCurves, ProcessLine
 from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse, read_only_call
+from chapiteau.dash.fleet.operations import OperationFigures
 from chapiteau.dash.fleet.problem import command_line
+from chapiteau.dash.fleet.status import NodeView
 from chapiteau.dash.nodes.cluster import ClusterRuntime
 from chapiteau.dash.nodes.contract import DesiredServices, parse_desired
+from chapiteau.dash.store import AuditEntry
 from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.routes import Query, call
 from chapiteau.dash.web.security import authorize
@@ -41,8 +47,16 @@ class _OfService(Query, frozen=True):
     service: str = ""
 
 
+class _SessionAnswer(TypedDict):
+    name: str
+    role: str
+    verbs: list[str]
+    project: str
+    time: float
+
+
 @call("GET", "/api/session", "see")
-async def _session(hub: Hub, caller: Caller) -> dict[str, Any]:
+async def _session(hub: Hub, caller: Caller) -> _SessionAnswer:
     """Who I am and which verbs I have."""
     return {
         "name": caller.name,
@@ -54,7 +68,7 @@ async def _session(hub: Hub, caller: Caller) -> dict[str, Any]:
 
 
 @call("GET", "/api/fleet", "see")
-async def _fleet(hub: Hub, caller: Caller) -> dict[str, Any]:
+async def _fleet(hub: Hub, caller: Caller) -> dict[str, list[NodeView]]:
     """The state of every node, as the live topic sends it."""
     return {"nodes": [hub.fleet.view(watch) for watch in hub.fleet.watches()]}
 
@@ -64,7 +78,7 @@ class _Events(_OfService, frozen=True):
 
 
 @call("GET", "/api/events", "see")
-async def _events(hub: Hub, caller: Caller, query: _Events) -> dict[str, Any]:
+async def _events(hub: Hub, caller: Caller, query: _Events) -> dict[str, list[NodeEvent]]:
     """What the hub still knows, oldest first."""
     wanted = {"service": query.service, "node": query.node}
     given = {key: value for key, value in wanted.items() if value}
@@ -77,7 +91,7 @@ class _History(_OfService, frozen=True):
 
 
 @call("GET", "/api/history", "see")
-async def _history(hub: Hub, caller: Caller, query: _History) -> dict[str, Any]:
+async def _history(hub: Hub, caller: Caller, query: _History) -> ProcessCurves | HostCurves:
     """CPU and memory per process, columnar; and the service's requests, where it counts them.
 
     `host`: of the server itself, in percent, up to a day back.
@@ -97,7 +111,7 @@ class _Sparks(Query, frozen=True):
 
 
 @call("GET", "/api/sparks", "see")
-async def _sparks(hub: Hub, caller: Caller, query: _Sparks) -> dict[str, Any]:
+async def _sparks(hub: Hub, caller: Caller, query: _Sparks) -> dict[str, list[ProcessLine]]:
     """The last minute of processes, each row ["NODE", "SERVICE", PROCESS]; 0: of the service."""
     try:
         rows = msgspec.json.decode(query.rows, type=list[tuple[str, str, int]])
@@ -116,7 +130,7 @@ class _Read(Query, frozen=True):
 
 
 @call("GET", "/api/nodes/{node}/{path:v1/.+}", "see")
-async def _read(hub: Hub, caller: Caller, query: _Read) -> dict[str, Any]:
+async def _read(hub: Hub, caller: Caller, query: _Read) -> Mapping[str, object]:
     """A read-only call of that node's control API."""
     path = f"/{query.path}"
     if caller.role < Role[read_only_call(path).role.upper()]:
@@ -155,7 +169,7 @@ class _Command(Query, frozen=True, forbid_unknown_fields=True):
 
 
 @call("POST", "/api/preview", "see")
-async def _preview(hub: Hub, caller: Caller, query: _Command) -> dict[str, Any]:
+async def _preview(hub: Hub, caller: Caller, query: _Command) -> dict[str, list[str]]:
     """The command lines of an action, before it is done."""
     options = query.options or {}
     lines = {command_line(query.verb, t.service, t.given(options)) for t in query.where()}
@@ -168,7 +182,7 @@ class _Action(_Command, frozen=True, forbid_unknown_fields=True):
 
 
 @call("POST", "/api/act", "see", status=202)
-async def _start_action(hub: Hub, caller: Caller, query: _Action) -> dict[str, Any]:
+async def _start_action(hub: Hub, caller: Caller, query: _Action) -> ActionView:
     """Begin an action; progress and results come by the live topic `actions`.
 
     With "batch" so many percent of the servers go at a time, and the next ones only when all of
@@ -194,7 +208,7 @@ class _Withdraw(Query, frozen=True):
 
 
 @call("POST", r"/api/act/{number:\d{1,18}}/withdraw", "see")
-async def _withdraw_action(hub: Hub, caller: Caller, query: _Withdraw) -> dict[str, Any]:
+async def _withdraw_action(hub: Hub, caller: Caller, query: _Withdraw) -> ActionView:
     """Wait no more for servers that are away."""
     if verb := hub.actions.verb_of(query.number):
         authorize(caller, verb)
@@ -249,7 +263,7 @@ class _Audit(Query, frozen=True):
 
 
 @call("GET", "/api/audit", "audit")
-async def _audit(hub: Hub, caller: Caller, query: _Audit) -> dict[str, Any]:
+async def _audit(hub: Hub, caller: Caller, query: _Audit) -> dict[str, list[AuditEntry]]:
     """Who did what, newest first."""
     return {"entries": list(hub.store.audit_trail(query.before))}
 
@@ -300,13 +314,15 @@ def _cluster(hub: Hub) -> ClusterRuntime:
 
 
 @call("GET", "/api/openapi", "see")
-async def _document(hub: Hub, caller: Caller, query: _OfService) -> dict[str, Any]:
+async def _document(hub: Hub, caller: Caller, query: _OfService) -> DocumentView:
     """A service's OpenAPI document, fetched now, and what changed in it."""
     return await hub.documents.read(query.node, query.service)
 
 
 @call("GET", "/api/operations", "see")
-async def _operations(hub: Hub, caller: Caller, query: _OfService) -> dict[str, Any]:
+async def _operations(
+    hub: Hub, caller: Caller, query: _OfService
+) -> dict[str, list[OperationFigures]]:
     """What each operation of a service answers now."""
     return {"operations": await hub.operations.look(query.node, query.service)}
 

@@ -17,10 +17,11 @@ from aiohttp import WSMsgType, web
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.fleet.bus import Viewer, encode
-from chapiteau.dash.fleet.node import Node, follow_output
+from chapiteau.dash.fleet.node import Node, follow_output, line_columns
 from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.load_tests import LoadTestWatcher
 from chapiteau.dash.web.security import CALLER, HUB, cookie_name, require
+from chapiteau.run.logs.messages import LogMessage, PageMessage
 
 __all__ = ["live", "log_query", "logs"]
 
@@ -63,7 +64,7 @@ async def logs(request: web.Request) -> web.StreamResponse:
     form = request.query.get("form", "ndjson")
     if form not in _FORMS:
         raise BadRequestError(f"form: {form!r} is none of {', '.join(_FORMS)}")
-    kind, written = _FORMS[form]
+    kind = _FORMS[form]
     response = web.StreamResponse(headers={"Content-Type": kind})
     service = request.query.get("service") or "output"
     name = re.sub(r"[^\w.-]", "_", service, flags=re.ASCII)
@@ -75,19 +76,17 @@ async def logs(request: web.Request) -> web.StreamResponse:
     for node, query in wanted:
         try:
             async for line in node.logs(query):
-                if form == "text" and "older" in line:
-                    continue
                 if not response.prepared:
                     await response.prepare(request)
-                await response.write(written(node.name, line))
+                await response.write(_line_bytes(form, node.name, line))
         except ChapiteauError as exc:
             if len(wanted) == 1 and not response.prepared:
                 raise
             if not response.prepared:
                 await response.prepare(request)
             # The file says itself what it lacks.
-            note = {"time": hub.clock.wall(), "stream": "note", "text": exc.what}
-            await response.write(written(node.name, note))
+            note: LogMessage = {"time": hub.clock.wall(), "stream": "note", "text": exc.what}
+            await response.write(_line_bytes(form, node.name, note))
     if not response.prepared:
         await response.prepare(request)
     await response.write_eof()
@@ -103,21 +102,20 @@ def _of_node(request: web.Request, name: str) -> dict[str, str]:
     return {**query, "whole": "1"} if request.query.get("whole") == "1" else query
 
 
-def _ndjson(node: str, line: Mapping[str, Any]) -> bytes:
+def _line_bytes(form: str, node: str, line: LogMessage | PageMessage) -> bytes:
+    if form == "text":
+        return b"" if "older" in line else _text(node, line)
     return json.dumps({"node": node, **line}, ensure_ascii=False).encode() + b"\n"
 
 
-def _text(node: str, line: Mapping[str, Any]) -> bytes:
+def _text(node: str, line: LogMessage) -> bytes:
     time = line["time"]  # 0: unknown
     when = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds") if time else "-"
     place = f"{line.get('service', '')}/{line.get('process', 0)} {line.get('stream', '')}"
     return f"{when.replace('+00:00', 'Z')} {node} {place} {line['text']}\n".encode()
 
 
-_FORMS: Final = {
-    "ndjson": ("application/x-ndjson", _ndjson),
-    "text": ("text/plain; charset=utf-8", _text),
-}
+_FORMS: Final = {"ndjson": "application/x-ndjson", "text": "text/plain; charset=utf-8"}
 
 _TOPICS: Final = frozenset(("fleet", "stats", "events", "actions", "load"))
 _MOST_LOGS: Final = 8  # log streams of one page
@@ -259,12 +257,12 @@ class _Page:
 
     async def _stream_logs(self, topic: str, wanted: list[tuple[Node, dict[str, str]]]) -> None:
         async def one(node: Node, query: dict[str, str]) -> None:
-            def deliver(line: Mapping[str, Any]) -> None:
+            def deliver(line: LogMessage | PageMessage) -> None:
                 if "older" in line:
                     older = {"node": node.name, **line}
                     self._viewer.every(topic, encode({"lines": [], "gap": 0, "older": older}))
                 else:
-                    self._viewer.lines(topic, [_row(node.name, line)])
+                    self._viewer.lines(topic, [line_columns(node.name, line)])
 
             try:
                 await follow_output(node, query, deliver, self._hub.clock)
@@ -273,18 +271,6 @@ class _Page:
 
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*(one(node, query) for node, query in wanted))
-
-
-def _row(node: str, line: Mapping[str, Any]) -> list[Any]:
-    return [
-        line["time"],
-        node,
-        line.get("service", ""),
-        line.get("process", 0),
-        line.get("stream", ""),
-        line.get("text", ""),
-        line.get("at", 0),
-    ]
 
 
 def _live_text(topic: str, seq: int, data: Any) -> str:

@@ -1,7 +1,7 @@
 """What clients and the supervisor say to each other: queries, lines of output, outcomes."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Required, TypedDict
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.plain import Plain
@@ -9,9 +9,11 @@ from chapiteau.core.plain import Plain
 __all__ = [
     "Gap",
     "LogLine",
+    "LogMessage",
     "LogQuery",
     "Outcome",
     "OutputStream",
+    "PageMessage",
     "PreviousPage",
     "parse_position",
 ]
@@ -79,6 +81,24 @@ class LogLine(Plain):
     def source(self) -> str:
         """Which log file it is of, as `LogQuery.after` names it."""
         return f"{self.service}/{self.process}/{self.stream}"
+
+
+class LogMessage(TypedDict, total=False):
+    """A LogLine in the stream of lines: what is empty is left out."""
+
+    time: Required[float]
+    service: str
+    process: int
+    stream: str  # "note" when it is no output, but about it
+    text: str
+    at: int
+
+
+class PageMessage(TypedDict):
+    """A PreviousPage in the stream of lines."""
+
+    older: dict[str, str]
+    unread: list[str]
 
 
 @dataclass(frozen=True, slots=True)

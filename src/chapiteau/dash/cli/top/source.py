@@ -18,7 +18,7 @@ from chapiteau.dash.errors import HubGoneError, LoginError
 from chapiteau.dash.fleet.actions import Action, ActionResult, Target
 from chapiteau.dash.fleet.bus import Bus, Viewer
 from chapiteau.dash.fleet.fleet import Fleet
-from chapiteau.dash.fleet.node import Node
+from chapiteau.dash.fleet.node import Node, line_columns
 from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["HubSource", "LocalSource", "OnMessage", "Source"]
@@ -93,14 +93,8 @@ class LocalSource:
     ) -> AsyncIterator[list[Any]]:
         """Lines of this machine."""
         async for line in self._node.logs({**query, "follow": "1"}):
-            yield [
-                line["time"],
-                self._node.name,
-                line.get("service", ""),
-                line.get("process", 0),
-                line.get("stream", ""),
-                line.get("text", ""),
-            ]
+            if "older" not in line:
+                yield line_columns(self._node.name, line)
 
     async def act(self, verb: str, targets: Sequence[Target], options: Mapping[str, Any]) -> str:
         """One target after the other; the supervisor queues them per service anyway."""

@@ -19,7 +19,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.problem import make_problem
-from chapiteau.dash.nodes.contract import NodeCommand
+from chapiteau.dash.nodes.contract import CommandAnswer, NodeCommand
 from chapiteau.dash.nodes.leadership import Leadership
 from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.nats.connection import NatsAddress, NatsConnection, connect, uninterrupted
@@ -27,6 +27,7 @@ from chapiteau.dash.nodes.nats.line import NatsLine
 from chapiteau.dash.nodes.nats.names import subject_token
 from chapiteau.dash.nodes.nats.stores import NatsDesiredState, NatsLeases
 from chapiteau.dash.nodes.remote import CommandDeadline, RemoteNode
+from chapiteau.run.events import EventMessage
 
 __all__ = ["NatsNode", "NatsRuntime", "node_names_at", "remove_node"]
 
@@ -45,7 +46,7 @@ class NatsNode(RemoteNode):
         super().__init__(name, fence)
         self._wire = wire
 
-    async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, after: int) -> AsyncIterator[EventMessage]:
         """What the stream has kept, then what comes; also while the node is away."""
         try:
             # Ordered: the client makes the consumer anew when it missed one. Nothing is skipped.
@@ -81,7 +82,7 @@ class NatsNode(RemoteNode):
 
     async def _answers(
         self, command: NodeCommand, deadline: CommandDeadline
-    ) -> AsyncGenerator[dict[str, Any], None]:
+    ) -> AsyncGenerator[CommandAnswer, None]:
         """What the node says of it. Without an answer it is sent again, under the same id."""
         inbox = self._wire.names.answer(self.name, secrets.token_hex(12))
         subject = self._wire.names.subject("order", self.name)
@@ -97,7 +98,7 @@ class NatsNode(RemoteNode):
                         answer = json.loads(message.data)
                         if refused := answer.get("refused"):
                             raise NotAllowedError(str(refused["what"]), hint=str(refused["hint"]))
-                        yield answer
+                        yield self._answer(answer)
                 except NatsTimeoutError:
                     continue
                 except (NatsError, OSError):
