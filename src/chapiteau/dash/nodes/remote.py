@@ -169,7 +169,7 @@ class RemoteNode:
                 asyncio.timeout_at(deadline.time) as timer,
                 contextlib.aclosing(self._answers(command, deadline)) as answers,
             ):
-                while "outcome" not in (answer := await anext(answers)):
+                while "outcome" not in (answer := self._answer(await anext(answers))):
                     if deadline.accepted():
                         accepted()
                     timer.reschedule(deadline.time)
@@ -179,7 +179,7 @@ class RemoteNode:
 
     async def _answers(
         self, command: NodeCommand, deadline: CommandDeadline
-    ) -> AsyncGenerator[CommandAnswer, None]:
+    ) -> AsyncGenerator[object, None]:
         """What the node says of it. When the link breaks, it is sent again under the same id."""
         while True:
             try:
@@ -188,7 +188,7 @@ class RemoteNode:
                 async with contextlib.aclosing(self._open().stream("command", args)) as answers:
                     deadline.sent()
                     async for answer in answers:
-                        yield self._answer(answer)
+                        yield answer
             except NodeAwayError:
                 await asyncio.sleep(0.2)
 

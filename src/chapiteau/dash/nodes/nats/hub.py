@@ -19,7 +19,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.problem import make_problem
-from chapiteau.dash.nodes.contract import CommandAnswer, NodeCommand
+from chapiteau.dash.nodes.contract import NodeCommand
 from chapiteau.dash.nodes.leadership import Leadership
 from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.nats.connection import NatsAddress, NatsConnection, connect, uninterrupted
@@ -82,7 +82,7 @@ class NatsNode(RemoteNode):
 
     async def _answers(
         self, command: NodeCommand, deadline: CommandDeadline
-    ) -> AsyncGenerator[CommandAnswer, None]:
+    ) -> AsyncGenerator[object, None]:
         """What the node says of it. Without an answer it is sent again, under the same id."""
         inbox = self._wire.names.answer(self.name, secrets.token_hex(12))
         subject = self._wire.names.subject("order", self.name)
@@ -98,7 +98,7 @@ class NatsNode(RemoteNode):
                         answer = json.loads(message.data)
                         if refused := answer.get("refused"):
                             raise NotAllowedError(str(refused["what"]), hint=str(refused["hint"]))
-                        yield self._answer(answer)
+                        yield answer
                 except NatsTimeoutError:
                     continue
                 except (NatsError, OSError):
