@@ -175,7 +175,7 @@ def test_a_target_that_is_none_is_told_in_words(shop: Path, tmp_path: Path) -> N
     for target, code, words in (
         ("shop.app:mak", 3, "did you mean 'make'?"),
         ("shop.store:SCHEMA", 1, "can't be called"),
-        (str(tmp_path / "none.json"), 2, "No such file"),
+        (str(tmp_path / "none.json"), 3, "No such file"),
     ):
         done = run_cli("service", "routes", target, cwd=shop)
         assert (done.returncode, words in done.stderr) == (code, True), done.stderr

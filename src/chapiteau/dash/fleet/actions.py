@@ -27,6 +27,7 @@ __all__ = [
     "ActionView",
     "Actions",
     "Target",
+    "TargetView",
     "target_batches",
 ]
 

@@ -20,7 +20,7 @@ from chapiteau.dash.fleet.node import ServiceRequest
 from chapiteau.dash.store import open_database
 from chapiteau.run.events import EventMessage
 
-__all__ = ["ApiDocuments", "DocumentView"]
+__all__ = ["ApiDocuments", "DocumentView", "OlderDocument"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS document (
