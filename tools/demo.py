@@ -72,7 +72,7 @@ class Demo:
         self.stage.run(
             *("load", "capacity", self.stage.url("/openapi.json"), "--objective", OBJECTIVE),
             *("--budget", BUDGET, "--confidence", "low", "--report", str(report)),
-            allowed=(0, 8, 9, 10),  # a verdict, whichever: a busy laptop carries little, or unsurely
+            allowed=(0, 8, 9, 10),  # any verdict: a busy laptop carries little, or unsurely
         )
         self.report = str(report) if report.is_file() else ""
 

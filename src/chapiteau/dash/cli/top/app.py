@@ -193,7 +193,8 @@ class Top(ActionApp):
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Another service: its processes and its output."""
-        if event.data_table.id == "services":
+        # An event may still wait while the app closes and its tables are gone.
+        if event.data_table.id == "services" and event.data_table.is_attached:
             self._dirty = True
             self._follow()
 
