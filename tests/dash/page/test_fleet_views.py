@@ -48,6 +48,30 @@ async def test_tiles_stand_in_groups_and_begin_with_their_past(visit: Any, house
         await no_violations(page)
 
 
+async def test_a_page_that_lost_the_names_of_processes_asks_for_them_again(
+    visit: Any, house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet, asked = house.hub.fleet, []
+    greet = fleet.greet
+
+    def count(viewer: Any, topic: str) -> None:
+        asked.append(topic)
+        greet(viewer, topic)
+
+    monkeypatch.setattr(fleet, "greet", count)
+    async with visit():
+        await wait_for_async(lambda: "stats" in asked)
+        watch = fleet.watch("alpha")
+        watch.ids_version += 1
+        fleet._told["alpha"] = watch.ids_version  # as if the new names had been lost on their way
+        await wait_for_async(lambda: asked.count("stats") == 2)
+        await wait_for_async(lambda: house.hub.bus.wanted("stats"))
+        asked.clear()
+        beats = fleet.watch("alpha").stats["time"]
+        await wait_for_async(lambda: fleet.watch("alpha").stats["time"] > beats + 5)
+        assert asked == []  # it has them now
+
+
 async def test_a_table_of_servers_is_grouped_filtered_and_shut_by_keys(
     visit: Any, house: Any
 ) -> None:

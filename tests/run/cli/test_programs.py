@@ -32,8 +32,24 @@ def test_a_misspelt_program_is_told_with_the_nearest_name(tmp_path: Path) -> Non
     ((what, hint),) = missing(tmp_path, f'command = "gunicron shop"\n{path}')
     assert what == "service.web: command not found: gunicron"
     assert "did you mean 'gunicorn'?" in hint
-    assert "2 folders of its PATH" in hint
+    assert "none of the 2 folders of its PATH" in hint
     assert "/usr/bin" not in hint
+
+
+def test_a_folder_of_path_that_cannot_be_looked_at_is_passed_over(tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "gunicorn")
+    path = f'env.PATH = "{tmp_path}/bin:/{"x" * 300}:{tmp_path}/nowhere"'
+    ((what, hint),) = missing(tmp_path, f'command = "gunicron"\n{path}')
+    assert what == "service.web: command not found: gunicron"
+    assert hint.startswith("did you mean 'gunicorn'? it is in none of the 1 folder")
+
+
+def test_path_of_an_env_file_counts_and_a_missing_file_is_told(tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "ourserver")
+    (tmp_path / "web.env").write_text(f"PATH={tmp_path}/bin\n")
+    assert missing(tmp_path, 'command = "ourserver"\nenv_files = ["web.env"]') == []
+    ((what, _),) = missing(tmp_path, 'command = "sh"\nenv_files = ["no.env"]')
+    assert "no.env" in what
 
 
 def test_a_relative_virtualenv_is_in_the_folder_of_the_file(
@@ -56,12 +72,14 @@ def test_a_relative_virtualenv_is_in_the_folder_of_the_file(
         ("shop:ap", "shop.py has no 'ap'"),
         ("pkg.api:api", "api.py has no 'api'"),
         ("star:anything", ""),
+        ("late:anything", ""),
     ],
 )
 def test_the_module_and_attribute_of_an_app(tmp_path: Path, app: str, what: str) -> None:
     (tmp_path / "shop.py").write_text(
         "raise RuntimeError('imported')\napp = 1\ndef make(): ...\nif 1:\n    late = 2\n"
     )
+    (tmp_path / "late.py").write_text("def __getattr__(name): ...\n")
     (tmp_path / "star.py").write_text("from os.path import *\n")
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg" / "api.py").write_text("class Api: ...\n")

@@ -14,7 +14,7 @@ from chapiteau.run.config.load import Config
 from chapiteau.run.config.spec import Service
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.process.environment import merge_environment
-from chapiteau.run.process.spawn import find_program
+from chapiteau.run.process.spawn import find_program, read_env_file
 
 __all__ = ["find_app", "find_command", "missing_programs"]
 
@@ -27,8 +27,11 @@ def missing_programs(config: Config) -> Iterator[tuple[str, str]]:
         own: dict[str, str | SecretRef] = {}
         if isinstance(path := service.env.get("PATH"), str):
             own["PATH"] = path
-        env = merge_environment(replace(service, env=own), inherited=os.environ, folder=folder)
         try:
+            files = [read_env_file(name, folder, written) for written in service.env_files]
+            env = merge_environment(
+                replace(service, env=own), inherited=os.environ, folder=folder, files=files
+            )
             find_command(name, service, folder, env.get("PATH", os.defpath))
             find_app(name, service, folder)
         except SpawnError as exc:
@@ -60,7 +63,7 @@ def find_app(name: str, service: Service, folder: Path) -> None:
         known = {entry.stem for entry in cwd.glob("*.py")} | packages
         hint = did_you_mean(module, known) or f"it is looked for in {cwd}"
         raise SpawnError(f"{name}: app: there is no module {module!r}", hint=hint)
-    names = _top_names(source)
+    names = _names_in(source)
     first = attribute.partition(".")[0]
     if first and names is not None and first not in names:
         hint = did_you_mean(first, (known for known in names if not known.startswith("_")))
@@ -73,31 +76,28 @@ def _source(cwd: Path, module: str) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _top_names(source: Path) -> set[str] | None:
-    """Names a module surely has at its top; None when only running it would tell."""
+def _names_in(source: Path) -> set[str] | None:
+    """Every name that the file could give its module; None when only running it would tell.
+
+    Names within functions are among them: a wrong attribute may be missed, a right one never is.
+    """
     try:
         tree = ast.parse(source.read_bytes())
-    except (SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError):
         return None
     names: set[str] = set()
-    for node in ast.walk(tree):  # also what stands below `if` and `try`
+    for node in ast.walk(tree):
         match node:
+            case ast.alias(name="*") | ast.FunctionDef(name="__getattr__"):
+                return None
+            case ast.Call(func=ast.Name(id="globals" | "setattr" | "exec")):
+                return None
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 names.add(name)
             case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
                 names.add(name)
-            case ast.alias(name="*"):
-                return None
             case ast.alias(name=name, asname=shown):
                 names.add(shown or name.partition(".")[0])
             case _:
                 pass
-    return None if "__getattr__" in names or "globals" in _called(tree) else names
-
-
-def _called(tree: ast.AST) -> set[str]:
-    return {
-        node.func.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
+    return names

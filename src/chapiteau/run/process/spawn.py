@@ -296,12 +296,14 @@ def find_program(name: str, program: str, path: str, cwd: Path) -> str:
 
 def _similar(program: str, path: str) -> str:
     """What to do about a program that PATH does not have."""
-    folders = [Path(folder) for folder in path.split(":") if folder and Path(folder).is_dir()]
+    # Of another user's home `Path.is_dir` would raise; and what can't be read can't be compared.
+    folders = [Path(folder) for folder in path.split(":") if os.access(folder, os.R_OK)]
     # Those with its first letter: comparing every program of a machine takes a tenth of a second.
     known = {f.name for folder in folders for f in folder.glob(f"{program[:1]}*")}
     near = nearest(program, known)
     meant = f"did you mean {near!r}? " if near else ""
-    where = f"none of the {len(folders)} folders of its PATH has it"
+    count = f"{len(folders)} folder{'' if len(folders) == 1 else 's'}"
+    where = f"it is in none of the {count} of its PATH"
     return f"{meant}{where}: give its whole path, or set `virtualenv` or `env.PATH`"
 
 

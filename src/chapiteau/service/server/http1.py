@@ -94,12 +94,16 @@ class HeaderFields(msgspec.Struct, eq=False):
     def finish(self) -> None:
         """Nothing more is added. Raises RefusedRequestError."""
         codings = self.environ.pop("HTTP_TRANSFER_ENCODING", None)
-        self.chunked = codings is not None and _is_chunked(codings)
+        self.chunked = codings is not None
+        if codings is not None:
+            _check_codings(codings)
         if self.chunked and self.length is not None:
             raise RefusedRequestError(400, "both Content-Length and Transfer-Encoding")
         self.has_body = self.chunked or bool(self.length)
 
-    def _content_length(self, value: str, limits: Limits) -> bool:
+    # What the server itself reads. True: it is no HTTP_… variable besides. Each may raise
+    # RefusedRequestError.
+    def read_content_length(self, value: str, limits: Limits) -> bool:
         if self.length is not None or not value.isascii() or not value.isdigit():
             raise RefusedRequestError(400, "Content-Length is not one number")
         if len(value) > 18 or int(value) > limits.body:
@@ -108,13 +112,13 @@ class HeaderFields(msgspec.Struct, eq=False):
         self.environ["CONTENT_LENGTH"] = value
         return True
 
-    def _content_type(self, value: str, _limits: Limits) -> bool:
+    def read_content_type(self, value: str, _limits: Limits) -> bool:
         if "CONTENT_TYPE" in self.environ:
             raise RefusedRequestError(400, "Content-Type is given twice")
         self.environ["CONTENT_TYPE"] = value
         return True
 
-    def _connection(self, value: str, _limits: Limits) -> bool:
+    def read_connection(self, value: str, _limits: Limits) -> bool:
         words = [word.strip() for word in value.lower().split(",")]
         if "close" in words:
             self.close = True
@@ -122,13 +126,13 @@ class HeaderFields(msgspec.Struct, eq=False):
             self.close = False
         return False
 
-    def _expect(self, value: str, _limits: Limits) -> bool:
+    def read_expect(self, value: str, _limits: Limits) -> bool:
         if value.lower() != "100-continue":
             raise RefusedRequestError(417, "no expectation but 100-continue is known")
         self.expects = True
         return False
 
-    def _host(self, value: str, _limits: Limits) -> bool:
+    def read_host(self, value: str, _limits: Limits) -> bool:
         self.hosts += 1
         if not is_host(value):
             raise RefusedRequestError(400, "Host names no host")
@@ -214,14 +218,13 @@ class HeadParser:
         return fields
 
 
-def _is_chunked(codings: str) -> bool:
-    """Whether the body comes in chunks: True, or RefusedRequestError (RFC 9112 §6.1, §6.3)."""
+def _check_codings(codings: str) -> None:
+    """Raise RefusedRequestError for all but `chunked` (RFC 9112 §6.1, §6.3)."""
     *others, last = [coding.strip(" \t").lower() for coding in codings.split(",")]
     if last != "chunked" or "chunked" in others:
         raise RefusedRequestError(400, "the last transfer coding, and only that, must be chunked")
     if others:
         raise RefusedRequestError(501, "no transfer coding but chunked is known")
-    return True
 
 
 def is_host(text: str) -> bool:
@@ -229,13 +232,13 @@ def is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
 
 
-# Headers that mean something to the server itself; True: it is no HTTP_… variable besides.
+# Headers that mean something to the server itself.
 _SPECIAL: Final[dict[str, Callable[[HeaderFields, str, Limits], bool]]] = {
-    "CONTENT_LENGTH": HeaderFields._content_length,  # noqa: SLF001
-    "CONTENT_TYPE": HeaderFields._content_type,  # noqa: SLF001
-    "CONNECTION": HeaderFields._connection,  # noqa: SLF001
-    "EXPECT": HeaderFields._expect,  # noqa: SLF001
-    "HOST": HeaderFields._host,  # noqa: SLF001
+    "CONTENT_LENGTH": HeaderFields.read_content_length,
+    "CONTENT_TYPE": HeaderFields.read_content_type,
+    "CONNECTION": HeaderFields.read_connection,
+    "EXPECT": HeaderFields.read_expect,
+    "HOST": HeaderFields.read_host,
 }
 
 
