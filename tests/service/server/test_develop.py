@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pyramid.config import Configurator
 
 from chapiteau.service import Service
 from chapiteau.service.server import DebugApp
+from chapiteau.service.server.reloader import _Monitor
 from chapiteau.service.testing import Client
 from tests.support import free_port, run_cli, wait_for
 
@@ -63,6 +65,23 @@ def test_code_that_changes_is_served_and_code_that_breaks_is_told(tmp_path: Path
     told = (tmp_path / "log").read_text()
     assert "shopsite.py changed; reloading" in told
     assert "GET / 200" in told
+
+
+def test_a_file_saved_before_the_child_has_named_it_is_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = tmp_path / "shop" / "site.py"
+    module.parent.mkdir()
+    module.write_text("old")
+    changed: list[str] = []
+    monitor = _Monitor(changed.append, interval=1)  # before the child starts
+    later = module.stat().st_mtime + 1
+    module.write_text("new")
+    os.utime(module, (later, later))
+    monitor.add_path(str(module))  # the child serves, and names what it has imported
+    monitor.check_reload([str(module)])
+    assert changed == [str(module)]
 
 
 def test_code_is_shown_to_this_machine_only() -> None:

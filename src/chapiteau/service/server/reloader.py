@@ -7,7 +7,7 @@ one starts, connections wait in the kernel's queue, and none is refused.
 import glob
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from hupper.polling import PollingFileMonitor, get_mtime
 __all__ = ["keep_serving", "watch_folder"]
 
 _INTERVAL: Final = 0.3  # seconds between two looks at the files
+_DEPTHS: Final = ("chapiteau.toml", "*.py", "*/*.py", "*/*/*.py")  # deeper is seldom a project's
 _SHUTDOWN: Final = 6.0  # seconds after which a child that does not end is killed
 
 
@@ -50,10 +51,19 @@ def watch_folder(folder: Path) -> None:
 
 
 class _Monitor(PollingFileMonitor):  # type: ignore[misc]
-    """Compares files with what they were when it was told of them, not at its next look."""
+    """Compares files with what they were before the first child read them.
+
+    The child names its files once it serves them, and by then one may have been saved again.
+    """
+
+    def __init__(self, callback: Callable[[str], None], **options: Any) -> None:
+        super().__init__(callback, **options)
+        found = (file for depth in _DEPTHS for file in Path.cwd().glob(depth))
+        self._before = {str(file): get_mtime(file) for file in found}
 
     def add_path(self, path: str) -> None:
         """See IFileMonitor."""
         with self.lock:
             self.paths.add(path)
-            self.mtimes.setdefault(path, get_mtime(path))
+            if path not in self.mtimes:
+                self.mtimes[path] = self._before.get(path, get_mtime(path))
