@@ -1,5 +1,5 @@
 # The door for people who work on Chapiteau: every target is one command. CONTRIBUTING.md says more.
-.PHONY: setup demo check test test-matrix docs bench fix release ci
+.PHONY: setup demo check test coverage test-matrix docs bench fix release ci
 .DEFAULT_GOAL := help
 .SILENT:
 DEMO ?= stay
@@ -18,6 +18,9 @@ check: ## format, lint, contracts, sizes, types: a minute
 
 test: ## set up, then every check and every test: what CI runs
 	sh tools/setup.sh tests && sh tools/test.sh $(TESTS)
+
+coverage: ## how much of what decides the fast tests run: core whole, the rest 90 %
+	sh tools/setup.sh tests && exec sh tools/coverage.sh $(TESTS)
 
 test-matrix: ## the fast tests on each Python found here, and on the oldest dependencies allowed
 	sh tools/setup.sh && exec sh tools/matrix.sh $(TESTS)
