@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="half a minute of proof: LONG=1"))
         if item.get_closest_marker("slow") and not item.get_closest_marker("xdist_group"):
             wing = item.path.relative_to(TESTS).parts[0]
-            row = "supervisor" if wing in ("run", "e2e") else "others"
+            row = "load-and-dash" if wing in ("load", "dash") else "run-and-service"
             item.add_marker(pytest.mark.xdist_group(f"slow-{row}"))
 
 
