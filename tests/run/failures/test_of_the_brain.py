@@ -137,7 +137,7 @@ def test_a_brain_that_only_looks_ends_everything_when_asked(
     assert not alive(second)
 
 
-def test_a_stop_and_a_scaling_that_a_brain_died_over_are_gone_on_with(
+def test_what_a_brain_died_over_is_gone_on_with_and_nothing_is_done_twice(
     project: Callable[[str], Project],
 ) -> None:
     p = project("""
@@ -151,6 +151,19 @@ def test_a_stop_and_a_scaling_that_a_brain_died_over_are_gone_on_with(
         stop_timeout = "800ms"
         ready.log = "up"
         processes = 2
+        [service.again]
+        command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"]
+        stop_timeout = "800ms"
+        ready.log = "up"
+        [service.crashes]
+        command = "sh -c 'echo x >>crashes; exit 1'"
+        restart = { delay = "1h", max_delay = "1h" }
+        [service.migrate]
+        command = "sh -c 'echo x >>migrate; exit 1'"
+        one_shot = true
+        [service.is-done]
+        command = "sh -c 'echo x >>is-done'"
+        restart.policy = "on-failure"
         [service.other]
         command = "sleep 600"
         ready.alive = "20ms"
@@ -160,10 +173,24 @@ def test_a_stop_and_a_scaling_that_a_brain_died_over_are_gone_on_with(
     p.until("many", "running")
     p.client.command("stop", "slow", wait=False)
     p.client.command("scale", "many", processes=1, wait=False)
+    [old] = p.until("again", "running").processes
+    p.client.command("restart", "again", wait=False)
     p.until("slow", "stopping")
+    p.until("crashes", "backoff")
+    p.until("migrate", "failed")
+    p.until("is-done", "completed")
+    wait_for(lambda: p.events("process.stopping", "again"))
     wait_for(lambda: p.events("process.stopping", "many") and p.events("process.stopping", "slow"))
     p.kill_brain()
     p.when(lambda: p.service("slow").state == "stopped")
     assert (p.folder / "stopped").exists()
     p.until("other", "running")
     p.when(lambda: len(p.pids("many")) == 1)
+    p.when(lambda: p.pids("again") not in ([], [old.pid]) and not alive(old.pid))
+    # A wait, a failure and a success are not forgotten: nothing of it is tried again.
+    states = {one.name: one.state for one in p.status().services}
+    expected = {"crashes": "backoff", "migrate": "failed", "is-done": "completed"}
+    assert states == states | expected
+    assert "exit 1" in p.service("crashes").reason
+    ran = {name: (p.folder / name).read_text().count("x") for name in ("migrate", "is-done")}
+    assert (ran, (p.folder / "crashes").read_text().count("x")) == ({"migrate": 1, "is-done": 1}, 2)

@@ -363,7 +363,7 @@ def test_a_scheduled_run_that_is_over_is_not_run_again_by_another_brain(project:
     p.until("bad", "failed")
     p.kill_brain()
     assert p.service("good").state == "completed"
-    assert p.service("bad").state == "stopped"
+    assert p.service("bad").state == "failed"
     assert (p.folder / "good").read_text() == (p.folder / "bad").read_text() == "x\n"
     assert len(p.events("process.spawned")) == 2
 

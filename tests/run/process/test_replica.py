@@ -3,93 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chapiteau.core.clock import ManualClock
 from chapiteau.core.fields import read
 from chapiteau.run.config.spec import Service
-from chapiteau.run.errors import SpawnError
-from chapiteau.run.process.exits import ProcessExit
-from chapiteau.run.process.process import Process
 from chapiteau.run.process.replica import Replica
 from chapiteau.run.process.states import State, Trigger
+from tests.run.lives import Host, end, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from chapiteau.run.process.host import ProcessHost
 
 SPEC, _ = read(Service, {"command": "x"})
 assert SPEC is not None
 
 
-class Host:
-    """Starts processes that end when the test says so."""
-
-    read_only = False
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.random = random.Random(1)
-        self.started: list[Process] = []
-        self.stops: list[Process] = []
-        self.broken = False
-
-    async def spawn(
-        self, name: str, spec: Service, number: int, generation: int, on_change: Callable[..., None]
-    ) -> Process:
-        await asyncio.sleep(0)
-        if self.broken:
-            raise SpawnError("no such program")
-        pid = len(self.started) + 1
-        made = Process(
-            key=str(pid), service=name, number=number, spec=spec, generation=generation,
-            on_change=on_change, began=0.0, began_wall=float(pid),
-        )  # fmt: skip
-        made.started(pid, 0, 0.0)
-        self.started.append(made)
-        return made
-
-    def alive(self) -> list[Process]:
-        return [one for one in self.started if one.alive]
-
-    def request_stop(self, process: Process) -> None:
-        self.stops.append(process)
-        process.request_stop(self.clock.now())
-
-    def note_stop(self, process: Process) -> None:
-        pass
-
-    def kill(self, process: Process) -> None:
-        process.killed()
-
-    def emit(self, *_: Any, **__: Any) -> None:
-        pass
-
-    emit_of = emit
-
-    def report(self, error: BaseException) -> None:
-        raise error
-
-    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.ensure_future(work)
-
-
 def replica(host: Host) -> Replica:
     return Replica("web", 1, SPEC, cast("ProcessHost", host), lambda: None)
-
-
-async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-def end(process: Process, code: int = 1) -> None:
-    process.ended(ProcessExit(code=code, asked=process.stop_requested))
 
 
 @given(st.lists(st.sampled_from("start stop restart exit ready reload turn".split()), max_size=30))
@@ -159,22 +92,4 @@ async def test_a_start_that_fails_after_another_took_the_number_changes_nothing(
     one.take_over(new)
     await settle()
     assert (one.state, one.process) == (State.RUNNING, new)
-    one.close()
-
-
-async def test_of_two_that_a_brain_left_the_older_ends_when_the_newer_is_ready() -> None:
-    host = Host()
-    one = replica(host)
-    older = await one.spawn_candidate(SPEC, 0)
-    newer = await one.spawn_candidate(SPEC, 1)
-    older.mark_ready()
-    one.adopt([newer, older])
-    await settle()
-    assert (one.process, one.state, host.stops) == (newer, State.STARTING, [])
-    newer.mark_ready()
-    await settle()
-    assert host.stops == [older]
-    end(older)
-    await settle()
-    assert one.retiring == []
     one.close()

@@ -6,7 +6,7 @@ a parser of its own would have been imported.
 
 from typing import Any, NotRequired, TypedDict
 
-__all__ = ["Child", "ExitFrame", "Hello", "Memo", "SpawnAnswer", "SpawnRequest"]
+__all__ = ["Child", "Deadlines", "ExitFrame", "Hello", "Memo", "SpawnAnswer", "SpawnRequest"]
 
 
 class ExitFrame(TypedDict):
@@ -22,7 +22,14 @@ class ExitFrame(TypedDict):
     unknown: NotRequired[bool]  # nobody can tell how
 
 
-class Memo(TypedDict):
+class Deadlines(TypedDict, total=False):
+    """Until when a process has time, seconds since 1970."""
+
+    ready_by: float  # then it is replaced
+    stop_by: float  # it was asked to end, and is killed then
+
+
+class Memo(Deadlines):
     """What the next brain must know of a process; the keeper only keeps it."""
 
     service: str
@@ -33,7 +40,7 @@ class Memo(TypedDict):
     tty: bool
     stop: list[float | bool]  # [signal, seconds of grace, whether to the whole group]
     ready: NotRequired[bool]
-    stop_by: NotRequired[float]  # asked to end, and killed then; seconds since 1970
+    candidate: NotRequired[bool]  # of a reload: another process still has the number
 
 
 class Child(TypedDict):

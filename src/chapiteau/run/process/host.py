@@ -26,7 +26,7 @@ from chapiteau.run.process.hooks import HookRunner
 from chapiteau.run.process.keeper_link import KeeperLink
 from chapiteau.run.process.probes import ProbeContext, until_ready, until_unhealthy
 from chapiteau.run.process.process import Process
-from chapiteau.run.process.spawn import Spawner
+from chapiteau.run.process.spawn import Spawner, deadlines_of
 from chapiteau.run.system.cgroups import Cgroups
 from chapiteau.run.system.port_owner import port_owner_note
 from chapiteau.run.system.process_tree import find_orphans, processes_with_key, thread_stacks
@@ -83,13 +83,15 @@ class ProcessHost:
         number: int,
         generation: int,
         on_change: Callable[[Process], None],
+        *,
+        candidate: bool = False,
     ) -> Process:
         """Start a process, attach its output and watch it. Raises SpawnError."""
         if why := await self.hook("before_spawn", name, spec, number):
             raise SpawnError(f"{name}: {why}", hint="the event hook.failed has its last lines")
         process = Process(
             key=self._spawner.new_key(name, number), service=name, number=number, spec=spec,
-            generation=generation, on_change=on_change,
+            generation=generation, on_change=on_change, candidate=candidate,
             began=self.clock.now(), began_wall=self.clock.wall(),
         )  # fmt: skip
         self.processes[process.key] = process  # before the answer: its exit may come in one read
@@ -228,6 +230,7 @@ class ProcessHost:
     def request_stop(self, process: Process) -> None:
         """Send the stop signal, and CONT, since a stopped process would not act on it."""
         process.request_stop(self.clock.now())
+        self.note_deadlines(process)
         self.emit_of(process, "process.stopping")
         if process.spec.hooks.keys() & {"before_signal", "after_signal"}:
             self.run(self._request_stop(process))
@@ -249,14 +252,18 @@ class ProcessHost:
         self.signal(process, number, whole=whole, grace=spec.stop_timeout)
         self.signal(process, signal.SIGCONT, whole=whole)
 
-    def note_stop(self, process: Process) -> None:
-        """Let a later brain know that it was asked to end, and until when it may take."""
-        stop_by = self.clock.wall() + process.spec.stop_timeout
-        self._link.tell("memo", key=process.key, memo={"stop_by": stop_by})
+    def note_deadlines(self, process: Process) -> None:
+        """Let a later brain know until when it has time to become ready, or to end."""
+        self._link.tell("memo", key=process.key, memo=deadlines_of(process, self.clock))
+
+    def note_owner(self, process: Process) -> None:
+        """Let a later brain know that the number is this one's."""
+        self._link.tell("memo", key=process.key, memo={"candidate": False})
 
     def kill(self, process: Process) -> None:
         """SIGKILL to everything of it."""
         process.killed()
+        self.note_deadlines(process)
         if process.cgroup is not None:
             Cgroups.kill(process.cgroup)
         self.signal(process, signal.SIGKILL)

@@ -121,6 +121,7 @@ class NotifyHandler:
         if extra := values.get("EXTEND_TIMEOUT_USEC"):
             with contextlib.suppress(ValueError):
                 process.extend(now + int(extra) / 1e6)
+                self._host.note_deadlines(process)
         if values.get("MAINPID", str(process.pid)) != str(process.pid):
             what = f"MAINPID={values['MAINPID'][:20]}: another main process is not followed"
             self._refuse(process, what, "start it in the foreground, without forking")

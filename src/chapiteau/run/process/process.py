@@ -77,6 +77,7 @@ class Process:
     pid: int = 0  # 0: the keeper has not answered yet
     start: int = 0  # clock ticks since boot
     cgroup: Path | None = None
+    candidate: bool = False  # of a reload: another process still has the number
     ready: bool = False
     ready_by: float = NEVER
     stop_by: float = NEVER  # then it is killed
@@ -141,6 +142,10 @@ class Process:
     def stopping(self, until: float) -> None:
         """A brain before us has sent the stop signal."""
         self.stop_sent, self.stop_by, self.stop_requested = True, until, True
+
+    def took_over(self) -> None:
+        """The number is its own from now on."""
+        self.candidate = False
 
     def replaced(self) -> None:
         """Another has taken its number: its end is wanted."""

@@ -1,6 +1,7 @@
 """One process number of a service: its life, told as it happens."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from chapiteau.run.config.spec import Service
@@ -10,14 +11,29 @@ from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.process import NEVER, Changes, Process
 from chapiteau.run.process.states import State, Trigger, step
 
-__all__ = ["Replica"]
+__all__ = ["Pause", "Replica"]
 
 _ENDING: Final = (State.STOPPING, State.CYCLING)
+_WAS: Final = {
+    State.BACKOFF: Trigger.WAS_BACKOFF,
+    State.FAILED: Trigger.WAS_FAILED,
+    State.COMPLETED: Trigger.WAS_COMPLETED,
+}
 _RESTING: Final = (State.DOWN, State.FAILED, State.COMPLETED)
-_DISPENSABLE: Final = (State.RUNNING, State.STOPPING, State.DOWN)  # those before it may end
 _STALL: Final = 0.5  # seconds: a timeout that comes so late says that we were away
 _CATCH_UP: Final = 1.0  # seconds to hear what was said meanwhile
 _AFTER_DEFECT: Final = 1.0  # seconds until the next try
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Why a number that should be up has no process: it waits, has given up, or is done."""
+
+    state: str
+    retry_at: float  # seconds since 1970; 0: not by itself
+    row: int  # failures in a row
+    restarts: int
+    reason: str
 
 
 class Replica:
@@ -77,6 +93,8 @@ class Replica:
     # ── its life ────────────────────────────────────────────────────────────────────────────
     async def _live(self) -> None:
         """One process after the other: spawn, ready, run, exit, judge, back off."""
+        if self.retry_at and self.state in _WAS:  # for which a brain before us waited
+            await self._back_off(max(0.0, self.retry_at - self._host.clock.wall()))
         while True:
             try:
                 failure = None
@@ -216,17 +234,24 @@ class Replica:
     async def spawn_candidate(self, spec: Service, generation: int) -> Process:
         """A process for this number beside its own, which it may replace. Raises SpawnError."""
         return await self._host.spawn(
-            self.name, spec, self.number, generation, self.process_changed
+            self.name, spec, self.number, generation, self.process_changed, candidate=True
         )
 
     def take_over(self, new: Process) -> Process | None:
         """`new` is ready: it has the number now. The one before, which must be retired."""
         self.ask(Trigger.REPLACED)
-        old, self.process = self.process, new
+        old = self.process
+        self._own(new)
         self.use(new.spec, new.generation)
         self.reason, self.history = "", History()
         self._changed()
         return None if old is None or not old.alive else self._replaced(old)
+
+    def _own(self, process: Process) -> None:
+        self.process = process
+        if process.candidate:
+            process.took_over()
+            self._host.note_owner(process)
 
     def _replaced(self, old: Process) -> Process:
         old.replaced()
@@ -240,27 +265,45 @@ class Replica:
     async def _retire(self, old: Process) -> None:
         if old.alive and not old.stop_sent:
             self._host.request_stop(old)
-            self._host.note_stop(old)
         while not await old.until_ended(max(0.0, old.stop_by - self._host.clock.now())):
             if self._host.clock.now() >= old.stop_by:
                 self._host.kill(old)
         self.retiring.remove(old)
         self._changed()
 
+    @property
+    def pause(self) -> Pause | None:
+        """What a later brain must know of it; None while it is something else than paused."""
+        if self.state not in _WAS:
+            return None
+        return Pause(
+            state=self.state.value, retry_at=self.retry_at, row=self.history.row,
+            restarts=self.restarts, reason=self.reason,
+        )  # fmt: skip
+
+    def resume(self, pause: Pause) -> None:
+        """Go on with what it was under the brain before."""
+        self.retry_at, self.restarts, self.reason = pause.retry_at, pause.restarts, pause.reason
+        state = State(pause.state)
+        self.history = History(row=pause.row, gave_up=state is State.FAILED)
+        self.ask(_WAS[state])
+
     def adopt(self, found: list[Process]) -> None:
-        """What the brain before us has left under this number: two, when it died over a reload."""
-        *older, newest = sorted(found, key=lambda one: one.began_wall)
-        self.process, self.generation = newest, newest.generation
-        self.ask(Trigger.FOUND_READY if newest.ready else Trigger.FOUND_STARTING)
-        for one in older:
-            self._host.run(self._retire_later(self._replaced(one)))
+        """What the brain before us has left under this number: several, when it died over a reload.
 
-    async def _retire_later(self, older: Process) -> None:
-        """Not before another serves in its place; one that was asked to end already goes on."""
-        if not older.stop_sent:
-            await self._changes.until(lambda: not older.alive or self._is_dispensable())
-        await self._retire(older)
+        The number is the newest one's that had it. The others end at once: those it has replaced,
+        and what should have replaced it and was not ready, or not proven.
+        """
+        own = max(found, key=lambda one: (not one.candidate, one.began_wall))
+        self._own(own)
+        self.generation = own.generation
+        self.ask(Trigger.FOUND_READY if own.ready else Trigger.FOUND_STARTING)
+        if own.stop_sent:
+            self.ask(Trigger.CYCLE_ASKED)
+        for one in found:
+            if one is not own:
+                self._host.run(self._retire_found(self._replaced(one)))
 
-    def _is_dispensable(self) -> bool:
-        """Whether a process that is to be replaced may end."""
-        return not self._host.read_only and self.state in _DISPENSABLE
+    async def _retire_found(self, other: Process) -> None:
+        await self._changes.until(lambda: not other.alive or not self._host.read_only)
+        await self._retire(other)

@@ -21,7 +21,7 @@ from chapiteau.run.config.command import (
 )
 from chapiteau.run.config.spec import Service
 from chapiteau.run.errors import SpawnError, TooLargeError
-from chapiteau.run.keeper.frames import Memo, SpawnAnswer, SpawnRequest
+from chapiteau.run.keeper.frames import Deadlines, Memo, SpawnAnswer, SpawnRequest
 from chapiteau.run.process.environment import (
     merge_environment,
     parse_env_file,
@@ -30,14 +30,14 @@ from chapiteau.run.process.environment import (
 )
 from chapiteau.run.process.fdstore import FdStore
 from chapiteau.run.process.keeper_link import KeeperLink
-from chapiteau.run.process.process import Process
+from chapiteau.run.process.process import NEVER, Process
 from chapiteau.run.process.sockets import Sockets
 from chapiteau.run.system.accounts import account_environment, has_account, user_ids
 from chapiteau.run.system.cgroups import Cgroups
 from chapiteau.run.system.runtime_dirs import metrics_dir
 from chapiteau.run.system.signal_numbers import stop_settings
 
-__all__ = ["SpawnContext", "Spawner", "find_program", "memo_of", "read_env_file"]
+__all__ = ["SpawnContext", "Spawner", "deadlines_of", "find_program", "memo_of", "read_env_file"]
 
 # Where the processes of a web service count together; the service wing's worker reads it.
 _METRICS: Final = "CHAPITEAU_METRICS_FOLDER"
@@ -243,7 +243,7 @@ class Spawner:
 
 
 def memo_of(process: Process) -> Memo:
-    """What the keeper notes of it for a later brain."""
+    """What the keeper notes of it for a later brain; `deadlines_of` adds to it."""
     return {
         "service": process.service,
         "number": process.number,
@@ -253,7 +253,18 @@ def memo_of(process: Process) -> Memo:
         "tty": process.on_terminal,
         "stop": stop_settings(process.spec),
         "ready": process.ready,
+        "candidate": process.candidate,
     }
+
+
+def deadlines_of(process: Process, clock: Clock) -> Deadlines:
+    """Until when it has time to become ready or to end, as a memo has it."""
+    later = clock.wall() - clock.now()
+    if process.stop_sent and process.stop_by == NEVER:
+        return {"stop_by": clock.wall()}  # killed already
+    if process.stop_sent:
+        return {"stop_by": process.stop_by + later}
+    return {} if process.ready_by == NEVER else {"ready_by": process.ready_by + later}
 
 
 def read_env_file(name: str, folder: Path, written: str) -> dict[str, str]:

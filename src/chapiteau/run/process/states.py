@@ -46,6 +46,8 @@ class Trigger(Enum):
     FOUND_STARTING = "found alive, not ready yet"
     FOUND_READY = "found alive and ready"
     WAS_COMPLETED = "had done its work"
+    WAS_BACKOFF = "had waited for its next try"
+    WAS_FAILED = "had given up"
     DIED_UNJUDGED = "ended while nobody may restart it"
 
 
@@ -54,14 +56,15 @@ S, T = State, Trigger
 _ENDED: Final = {T.DIED_FOR_GOOD: S.FAILED, T.DIED_DONE: S.COMPLETED, T.DIED_RETRY: S.BACKOFF,
                  T.DIED_UNJUDGED: S.DOWN}  # fmt: skip
 _STARTED_AGAIN: Final = {T.START_ASKED: S.STARTING, T.CYCLE_ASKED: S.STARTING}
-_RESTS: Final = {**_STARTED_AGAIN, T.STOP_ASKED: S.DOWN}
+_RESTS: Final = {**_STARTED_AGAIN, T.STOP_ASKED: S.DOWN,
+                 T.FOUND_STARTING: S.STARTING, T.FOUND_READY: S.RUNNING}  # fmt: skip
 
 TABLE: Final[dict[State, dict[Trigger, State]]] = {
     S.DOWN: {
         **_RESTS,
-        T.FOUND_STARTING: S.STARTING,
-        T.FOUND_READY: S.RUNNING,
         T.WAS_COMPLETED: S.COMPLETED,
+        T.WAS_BACKOFF: S.BACKOFF,
+        T.WAS_FAILED: S.FAILED,
     },
     S.STARTING: {
         T.START_ASKED: S.STARTING,

@@ -30,7 +30,7 @@ from chapiteau.run.system.cgroups import Cgroups, find_cgroups, unavailable_limi
 from chapiteau.run.system.runtime_dirs import runtime_dir
 from chapiteau.run.system.sockets import bind_socket
 
-__all__ = ["adopt_processes", "bind_sockets", "build_context"]
+__all__ = ["adopt_processes", "bind_sockets", "build_context", "found_process"]
 
 
 async def build_context(
@@ -154,7 +154,7 @@ def adopt_processes(context: Context, services: Services) -> int:
                 _kill(context, child)
             continue
         replica = service.replica(int(memo.get("number", 1)))
-        process = _process(context, child, replica)
+        process = found_process(child, replica, host)
         host.adopt(process, dict(zip(child["pipes"], pipes, strict=True)))
         found[replica].append(process)
     for replica, processes in found.items():
@@ -166,8 +166,9 @@ def adopt_processes(context: Context, services: Services) -> int:
     return sum(one.alive for processes in found.values() for one in processes)
 
 
-def _process(context: Context, child: Child, replica: Replica) -> Process:
-    memo, clock = child["memo"], context.clock
+def found_process(child: Child, replica: Replica, host: ProcessHost) -> Process:
+    """A process as the keeper's memo tells of it, with the time that it has left."""
+    memo, clock = child["memo"], host.clock
     assert memo is not None  # noqa: S101 — for the type checker
     now, wall = clock.now(), float(memo.get("wall", clock.wall()))
     process = Process(
@@ -183,11 +184,15 @@ def _process(context: Context, child: Child, replica: Replica) -> Process:
         start=child["start"],
         cgroup=Path(memo["cgroup"]) if memo.get("cgroup") else None,
         ready=bool(memo.get("ready")),
+        candidate=bool(memo.get("candidate")),
     )
-    if not (process.ready or replica.spec.is_job or context.host.read_only):
-        process.extend(now + replica.spec.ready.start_timeout)
+    if host.read_only:
+        return process
+    if not (process.ready or replica.spec.is_job):
+        ready_by = memo.get("ready_by", wall + replica.spec.ready.start_timeout)
+        process.extend(now + ready_by - clock.wall())
     if stop_by := memo.get("stop_by"):
-        process.stopping(now + max(0.0, stop_by - clock.wall()))
+        process.stopping(now + stop_by - clock.wall())
     return process
 
 

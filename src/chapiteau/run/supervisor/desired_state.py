@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from chapiteau.io.files import write_atomic
 from chapiteau.run.process.keeper_link import KeeperLink
+from chapiteau.run.process.replica import Pause
 from chapiteau.run.supervisor.service_controller import Wish
 
 __all__ = ["DesiredState"]
@@ -38,7 +39,7 @@ class DesiredState:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             state = json.loads(self._path.read_text())
             if state["schema"] == _SCHEMA:
-                return {str(k): dict(v) for k, v in state["services"].items()}
+                return {str(k): _afresh(v) for k, v in state["services"].items()}
         return {}
 
     def put(self, service: str, wish: Wish | None) -> None:
@@ -74,5 +75,11 @@ def _wish(raw: Mapping[str, Any]) -> Wish:
         on=bool(raw.get("on")),
         wanted=int(raw.get("wanted", 1)),
         generation=int(raw.get("generation", 0)),
-        completed=bool(raw.get("completed")),
+        refused=str(raw.get("refused", "")),
+        paused={str(k): Pause(**v) for k, v in raw.get("paused", {}).items()},
     )
+
+
+def _afresh(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """After a reboot everything that should run is tried again, whatever had come of it."""
+    return {**raw, "on": raw["on"] or bool(raw.get("refused")), "refused": "", "paused": {}}

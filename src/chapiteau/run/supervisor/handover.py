@@ -19,7 +19,7 @@ from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.process.environment import inheritable
 from chapiteau.run.process.keeper_link import KEEPER_FOLDER
 from chapiteau.run.process.process import Process
-from chapiteau.run.process.spawn import memo_of
+from chapiteau.run.process.spawn import deadlines_of, memo_of
 from chapiteau.run.supervisor.context import Context
 from chapiteau.run.supervisor.process_registry import UNKNOWN
 from chapiteau.run.system.cgroups import Cgroups
@@ -269,6 +269,7 @@ def _descriptors(context: Context) -> dict[str, int]:
 
 def _children(context: Context) -> dict[str, dict[str, Any]]:
     """Every process as the keeper would know it, marked as not its own child."""
+    host = context.host
     return {
         process.key: {
             "pid": process.pid,
@@ -276,8 +277,8 @@ def _children(context: Context) -> dict[str, dict[str, Any]]:
             "exit": None,
             "adopted": True,
             "cgroup": str(process.cgroup or ""),
-            "memo": memo_of(process),
+            "memo": {**memo_of(process), **deadlines_of(process, host.clock)},
         }
-        for process in context.host.processes.values()
+        for process in host.processes.values()
         if process.pid and process.alive
     }

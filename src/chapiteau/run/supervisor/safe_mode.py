@@ -40,10 +40,6 @@ class ReadOnlySupervisor(Supervisor):
 
     async def _switch_on(self, only: set[str]) -> None:
         self._services.pause()
-        for service in self._services:
-            before = self._desired.found.get(service.name)
-            if before is not None and before.completed:
-                service.restore_completed()
 
     def on_asked(self, what: str) -> None:
         """Only the end can be had."""

@@ -1,15 +1,15 @@
 """One service: its replicas, its commands (one after the other), what it waits for."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from chapiteau.run.config.spec import Service
 from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.process import Changes, Process
-from chapiteau.run.process.replica import Replica
+from chapiteau.run.process.replica import Pause, Replica
 from chapiteau.run.process.states import State, Trigger, service_state
 
 __all__ = ["Candidates", "Owner", "ServiceController", "Wish", "no_process"]
@@ -50,7 +50,8 @@ class Wish:
     on: bool
     wanted: int
     generation: int
-    completed: bool = False
+    refused: str = ""  # what a hook had against the last start
+    paused: Mapping[str, Pause] = field(default_factory=dict)  # by number
 
 
 class Candidates(Protocol):
@@ -77,6 +78,7 @@ class ServiceController:
         self.reload: Candidates | None = None
         self._changes = Changes()
         self._starting: asyncio.Task[None] | None = None
+        self._was_on = True  # before this brain, as far as we know
         self._begun = False  # whether the last wish to start has reached the replicas
         self._announced = ""
         self._noticing = False
@@ -145,7 +147,12 @@ class ServiceController:
             on=self.on and not over,  # a scheduled run that is over is not run again
             wanted=self.wanted,
             generation=self.generation,
-            completed=self.spec.is_job and self.state == "completed",
+            refused=self.refused,
+            paused={
+                str(number): pause
+                for number, one in self.replicas.items()
+                if (pause := one.pause) is not None
+            },
         )
 
     # ── waiting for facts ───────────────────────────────────────────────────────────────────
@@ -189,12 +196,16 @@ class ServiceController:
         await self.until(self._settled, timeout)
         return self._outcome("started")
 
-    def switch_on(self) -> None:
-        """Want it up; what it needs is waited for in the background."""
+    def switch_on(self, *, inherited: bool = False) -> None:
+        """Want it up; what it needs is waited for in the background.
+
+        `inherited` from a brain before us: a number that is paused is left alone.
+        """
         self.on, self._begun, self.refused = True, False, ""
         self._make_replicas()
         if self._starting is None or self._starting.done():
-            self._starting = asyncio.ensure_future(self._start_when_possible())
+            left = [one for one in self.replicas.values() if inherited and one.pause is not None]
+            self._starting = asyncio.ensure_future(self._start_when_possible(left))
 
     def _make_replicas(self) -> None:
         for number in range(1, self.wanted + 1):
@@ -206,19 +217,19 @@ class ServiceController:
         self.replicas[number] = made
         return made
 
-    async def _start_when_possible(self) -> None:
+    async def _start_when_possible(self, left: Sequence[Replica]) -> None:
         self.waiting = self._owner.why_wait(self)
         if self.waiting:
             self.changed()
         while self.on and self.waiting:
             await self._changes.wait()
             self.waiting = self._owner.why_wait(self)
-        fresh = not any(self.processes())  # else a brain before us has started it
+        fresh = not left and not any(self.processes())  # else a brain before us has started it
         if self.on and fresh and await self._forbidden("before_start"):
             return
         if self.on:
             self.host.emit("service.starting", service=self.name)
-            self._ask_all(Trigger.START_ASKED, up_to=self.wanted)
+            self._ask_all(Trigger.START_ASKED, up_to=self.wanted, but=left)
         if self.on and fresh and "after_start" in self.spec.hooks:
             await self.until(self._up_or_not)
             if self.satisfied and await self._forbidden("after_start"):
@@ -238,9 +249,11 @@ class ServiceController:
         self.changed()
         return True
 
-    def _ask_all(self, trigger: Trigger, up_to: float = float("inf")) -> None:
+    def _ask_all(
+        self, trigger: Trigger, up_to: float = float("inf"), but: Sequence[Replica] = ()
+    ) -> None:
         for replica in list(self.replicas.values()):
-            if replica.number <= up_to:
+            if replica.number <= up_to and replica not in but:
                 replica.ask(trigger)
 
     def recheck(self) -> None:
@@ -449,20 +462,21 @@ class ServiceController:
 
     def adopt(self, replica: Replica, found: list[Process]) -> None:
         """Processes found alive (or with an exit not heard of yet) at the brain's start."""
-        self.on = True
+        self.on = self._was_on
         self.generation = max(self.generation, *(one.generation for one in found))
         replica.adopt(found)
+        if not self.host.read_only and (not self.on or replica.number > self.wanted):
+            replica.ask(Trigger.STOP_ASKED)  # at once: its exit must not be judged before that
 
     def restore(self, wish: Wish) -> None:
         """What was wanted of it before this brain."""
-        self.wanted, self.generation = wish.wanted, wish.generation
-        self.on = wish.on and self.host.read_only  # else it is switched on, when that can be
-
-    def restore_completed(self) -> None:
-        """A one-shot that had done its work before this brain is not run again."""
-        self.on, self._announced = True, "completed"
-        self._make_replicas()
-        self._ask_all(Trigger.WAS_COMPLETED)
+        self.wanted, self.generation, self.refused = wish.wanted, wish.generation, wish.refused
+        self._was_on = wish.on
+        # Else it is switched on, when that can be.
+        self.on = bool(wish.paused) or (wish.on and self.host.read_only)
+        for number, pause in wish.paused.items():
+            self._make_replica(int(number)).resume(pause)
+        self._announced = self.state if wish.paused else ""
 
 
 def no_process(service: str, number: int) -> Outcome:

@@ -131,18 +131,16 @@ class Supervisor:
 
     async def _switch_on_one(self, service: ServiceController, chosen: set[str] | None) -> None:
         before = self._desired.found.get(service.name)
-        if before is not None and before.completed and self._context.origin.restarts:
-            service.restore_completed()
-            return
         wanted = service.spec.starts_by_itself if before is None else before.on
         if before is None and chosen is not None and service.name not in self._services.internal:
             wanted = service.name in chosen
-        if service.on and before is not None and not wanted:  # the brain before died over its stop
+        over = not service.on and not service.quiet
+        if over and before is not None and not wanted:  # the brain before died over its stop
             await self._services.run("stop", service, {"wait": False}, _EARLIER)
         elif service.on and service.spec.is_job:
-            return  # the brain before had started it: it runs, or its exit is judged
+            return  # the brain before had started it: it runs, is over, or its exit is judged
         elif (service.on or wanted) and not self._drain.begun:
-            service.switch_on()
+            service.switch_on(inherited=before is not None)
             if max(service.replicas, default=0) > service.wanted:  # … or over its scaling down
                 options = {"processes": service.wanted, "wait": False}
                 await self._services.run("scale", service, options, _EARLIER)
