@@ -46,7 +46,12 @@ class CommandOptions:
     """Options of a command; each command uses those that its row names. None: not given."""
 
     wait: bool | None = setting(None, help="Wait until it is done (default), or return at once.")
-    timeout: float | None = setting(None, help="Maximum time to wait, in seconds.", low=0)
+    timeout: float | None = setting(
+        None,
+        help="Maximum time to wait, in seconds, also behind other commands. Default: 600 (signal, "
+        "reopen: 60), or what the settings of the service allow its processes, if that is longer.",
+        low=0,
+    )
     processes: int | None = setting(None, help="How many processes.", low=0)
     by: int | None = setting(None, help="How many processes more; negative for fewer.")
     signal: str | None = setting(None, help="Name of the signal, like HUP.")

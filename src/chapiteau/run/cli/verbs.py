@@ -14,6 +14,7 @@ from chapiteau.run.api.calls import CommandOptions
 from chapiteau.run.api.client import Client
 from chapiteau.run.api.commands import COMMANDS, Command
 from chapiteau.run.cli.options import (
+    DURATION,
     config_option,
     json_option,
     message,
@@ -21,7 +22,6 @@ from chapiteau.run.cli.options import (
     service_amounts,
     service_names,
     signal_names,
-    timeout_option,
     usage_error,
     wait_option,
 )
@@ -74,8 +74,11 @@ def __getattr__(name: str) -> click.Command:
 
 
 def _option(name: str) -> Callable[[Any], Any]:
-    if name in ("wait", "timeout"):
-        return {"wait": wait_option, "timeout": timeout_option}[name]
+    if name == "wait":
+        return wait_option
+    if name == "timeout":
+        text = "Maximum time to wait, for example 90s; default 10m, or what the settings allow."
+        return click.option("--timeout", type=DURATION, metavar="TIME", help=text)
     field = CommandOptions.__dataclass_fields__[name]
     if field.type == bool | None:
         return click.option(f"--{name}", is_flag=True, default=None, help=field.metadata["help"])

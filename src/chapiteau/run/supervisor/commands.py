@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from chapiteau.core.errors import NotFoundError
-from chapiteau.run.config.spec import MAX_PROCESSES
+from chapiteau.core.errors import NotFoundError, TimedOutError
+from chapiteau.run.config.hook_rules import hook_at
+from chapiteau.run.config.spec import MAX_PROCESSES, Service
 from chapiteau.run.logs.collector import LogCollector
 from chapiteau.run.logs.messages import LogQuery, Outcome, OutputStream
 from chapiteau.run.process.process import Process
@@ -13,7 +15,18 @@ from chapiteau.run.supervisor.reload import reload_one, reload_service
 from chapiteau.run.supervisor.service_controller import ServiceController
 from chapiteau.run.system.signal_numbers import signal_number
 
-__all__ = ["COMMANDS", "Command", "merge_outcomes", "stream_output", "write_stdin"]
+__all__ = [
+    "COMMANDS",
+    "Command",
+    "default_timeout",
+    "merge_outcomes",
+    "stream_output",
+    "turn",
+    "write_stdin",
+]
+
+_USUAL: Final = 600.0  # seconds that a command has at least
+_BRIEF: Final = {"signal": 60.0, "reopen": 60.0}  # those whose work takes no time
 
 
 # Being at a process: what it prints as it prints it, and words into its standard input.
@@ -167,6 +180,40 @@ COMMANDS: Final[dict[str, Command]] = {
     "reopen": _reopen,
     "renew": _renew,
 }
+
+
+# Deadlines: those before it in the queue may be reloads that take their time.
+
+
+def default_timeout(verb: str, spec: Service, processes: int) -> float:
+    """Seconds that a command has when nobody says, its wait for its turn included.
+
+    Never less than the settings allow it for its work.
+    """
+    if verb in _BRIEF:
+        return _BRIEF[verb]
+    batches = -(-max(1, processes) // spec.batch)
+    one = spec.ready.start_timeout + spec.stop_timeout
+    reload = batches * (one + spec.drain) + spec.canary
+    hooks = sum(hook.timeout for point in spec.hooks if (hook := hook_at(spec, point)) is not None)
+    return max(_USUAL, reload + hooks)
+
+
+@asynccontextmanager
+async def turn(service: ServiceController, verb: str, limit: float) -> AsyncGenerator[None]:
+    """Wait for the commands before it, seconds at most. Raises TimedOutError."""
+    try:
+        async with asyncio.timeout(limit):
+            await service.lock.acquire()
+    except TimeoutError:
+        raise TimedOutError(
+            f"{service.name}: {verb} was given up after {limit:g} s behind another command",
+            hint=f"`chapiteau stop {service.name}` ends that one",
+        ) from None
+    try:
+        yield
+    finally:
+        service.lock.release()
 
 
 def merge_outcomes(results: dict[str, Outcome]) -> Outcome:

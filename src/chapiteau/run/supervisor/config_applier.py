@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError
@@ -18,6 +19,7 @@ from chapiteau.run.config.plan import Change, Plan, make_plan
 from chapiteau.run.config.selection import select
 from chapiteau.run.config.spec import Spec
 from chapiteau.run.logs.messages import Outcome
+from chapiteau.run.supervisor.commands import default_timeout, turn
 from chapiteau.run.supervisor.context import Context
 from chapiteau.run.supervisor.drain import Drain
 from chapiteau.run.supervisor.reload import reload_service
@@ -121,7 +123,7 @@ class ConfigApplier:
         for name in names:
             service = self._services[name]
             if service.wanted != service.spec.processes:
-                async with service.lock:
+                async with _turn(service):
                     await service.scale(service.spec.processes, None)
 
     async def _apply(self, new: Spec, plan: Plan) -> Outcome:
@@ -206,15 +208,15 @@ class _Transition:
         return service.spec == self._old.service[change.name]
 
     async def _change(self, change: Change) -> Outcome:
-        if change.what == "service":
-            return await self._change_service(change)
-        if change.what == "plugin":
-            await self._change_plugin(change)
-        elif change.what == "socket":
-            try:
+        try:
+            if change.what == "service":
+                return await self._change_service(change)
+            if change.what == "plugin":
+                await self._change_plugin(change)
+            elif change.what == "socket":
                 self._change_socket(change)
-            except ChapiteauError as exc:
-                return Outcome.failed(exc)
+        except ChapiteauError as exc:
+            return Outcome.failed(exc)
         return Outcome(ok=True)
 
     # ── sockets ─────────────────────────────────────────────────────────────────────────────
@@ -241,7 +243,7 @@ class _Transition:
         """A plugin that does not come up holds nothing back: status shows it."""
         name = change.name
         if change.kind != "add":
-            async with self._services[name].lock:
+            async with _turn(self._services[name]):
                 await self._services[name].stop()
             self._services.remove(name)
         if change.kind != "remove":
@@ -251,7 +253,7 @@ class _Transition:
     async def _change_service(self, change: Change) -> Outcome:
         if change.kind == "remove":
             service = self._services[change.name]
-            async with service.lock:
+            async with _turn(service):
                 outcome = await service.stop()
             if outcome.ok:
                 self._services.remove(change.name)
@@ -259,7 +261,7 @@ class _Transition:
         if change.kind == "add":
             return await self._add_service(change.name)
         service = self._services[change.name]
-        async with service.lock:
+        async with _turn(service):
             return await self._to_spec(service, change)
 
     async def _add_service(self, name: str) -> Outcome:
@@ -292,6 +294,10 @@ class _Transition:
         if scaled and outcome.ok and service.wanted != spec.processes:
             return await service.scale(spec.processes, None)
         return outcome
+
+
+def _turn(service: ServiceController) -> AbstractAsyncContextManager[None]:
+    return turn(service, "reload", default_timeout("reload", service.spec, service.wanted))
 
 
 def _path_of(bound: socket.socket) -> list[str]:

@@ -1,11 +1,10 @@
 """All services: who waits for whom, and commands on each."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from chapiteau.core.errors import ChapiteauError, NotFoundError, TimedOutError
+from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.core.graph import layers
 from chapiteau.run.config.selection import select
 from chapiteau.run.config.spec import Service
@@ -14,13 +13,14 @@ from chapiteau.run.process.fdstore import FdStore
 from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.sockets import Sockets
 from chapiteau.run.supervisor.background_tasks import BackgroundTasks
-from chapiteau.run.supervisor.commands import COMMANDS
+from chapiteau.run.supervisor.commands import COMMANDS, default_timeout, turn
 from chapiteau.run.supervisor.desired_state import DesiredState
 from chapiteau.run.supervisor.service_controller import ServiceController
 
 __all__ = ["Services"]
 
 _LEAST: Final = 0.001  # seconds for a command whose turn came with its deadline; 0 is no deadline
+_OPEN_ENDED: Final = ("start", "restart", "reload")  # whose work has no other bound in all cases
 
 
 class Services:
@@ -146,6 +146,11 @@ class Services:
             elif service.name in other.spec.needs or service.name in other.spec.after:
                 other.recheck()
 
+    def _is_long(self, service: ServiceController) -> bool:
+        """Whether its start waits for the end of a job, which may take as long as it likes."""
+        needs = (self._by_name.get(name) for name in service.spec.needs)
+        return service.spec.is_job or any(one is not None and one.spec.is_job for one in needs)
+
     # ── background tasks ────────────────────────────────────────────────────────────────────
     def start_background(self, service: ServiceController) -> None:
         """Begin (anew) its schedule, file watch and scaling."""
@@ -207,33 +212,18 @@ class Services:
     async def _run(
         self, verb: str, service: ServiceController, options: Mapping[str, Any], actor: str
     ) -> Outcome:
+        timeout = float(options.get("timeout") or 0)
+        limit = timeout or default_timeout(verb, service.spec, service.wanted)
+        begun = self._host.clock.now()
         try:
-            async with self._turn(verb, service, options) as left:
-                outcome = await COMMANDS[verb](service, left)
+            async with turn(service, verb, limit):
+                left = max(begun + limit - self._host.clock.now(), _LEAST)
+                if timeout or (verb in _OPEN_ENDED and not self._is_long(service)):
+                    options = {**options, "timeout": left}
+                outcome = await COMMANDS[verb](service, options)
         except ChapiteauError as exc:
             outcome = Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
         text = outcome.text if outcome.ok else outcome.error.splitlines()[0]
         self._host.emit("command.done", f"{verb}: {text}", service=service.name, who=actor,
                         data={"verb": verb, "ok": outcome.ok})  # fmt: skip
         return outcome
-
-    @asynccontextmanager
-    async def _turn(
-        self, verb: str, service: ServiceController, options: Mapping[str, Any]
-    ) -> AsyncGenerator[Mapping[str, Any]]:
-        """Wait for the commands before it; its options, with what is left of its timeout."""
-        limit = float(options.get("timeout") or 0)
-        begun = self._host.clock.now()
-        try:
-            async with asyncio.timeout(limit or None):
-                await service.lock.acquire()
-        except TimeoutError:
-            raise TimedOutError(
-                f"{service.name}: {verb} was given up after {limit:g} s behind another command",
-                hint=f"`chapiteau stop {service.name}` ends that one",
-            ) from None
-        try:
-            left = begun + limit - self._host.clock.now()
-            yield {**options, "timeout": max(left, _LEAST)} if limit else options
-        finally:
-            service.lock.release()
