@@ -4,6 +4,7 @@ from chapiteau.core.errors import ChapiteauError, RefusedError, UnreachableError
 
 __all__ = [
     "AlreadyRunningError",
+    "BrainLostError",
     "ImpossibleEventError",
     "KeeperGoneError",
     "NotRunningError",
@@ -18,6 +19,10 @@ class AlreadyRunningError(RefusedError):
 
 class NotRunningError(UnreachableError):
     """No supervisor answers for this project."""
+
+
+class BrainLostError(NotRunningError):
+    """The supervisor's brain died before it answered; another one goes on."""
 
 
 class KeeperGoneError(ChapiteauError):

@@ -15,9 +15,11 @@ import pytest
 
 from chapiteau.run.errors import AlreadyRunningError
 from tests.run.load import Clients
-from tests.support import ROOT, wait_for
+from tests.support import ROOT, alive, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chapiteau.run.logs.messages import Outcome
     from tests.run.project import Project
 
@@ -174,10 +176,60 @@ def test_a_replaced_process_has_its_time_to_end_also_when_the_brain_dies(project
     p.client.command("reload", "web", wait=False)
     wait_for(lambda: [e for e in p.events("process.stopping") if e.pid == old])
     p.kill_brain()
+    [left] = [one for one in p.service("web").processes if one.pid == old]
+    assert left.state == "draining"
+    assert re.fullmatch(
+        r"replaced, finishes its work: asked to end \d s ago, killed in \d s", left.reason
+    )
     p.when(lambda: p.pids("web") and old not in p.pids("web"), what="the old one has ended")
     assert len([e for e in p.events("process.stopping") if e.pid == old]) == 1, "asked once"
     p.until("web", "running")
     assert len(p.pids("web")) == 1
+
+
+def test_a_reload_that_a_brain_died_over_is_completed_and_the_caller_told(project: New) -> None:
+    """Of one service, and of a changed file."""
+    toml = """
+        [service.web]
+        command = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done", "{v}"]
+        processes = 2
+        ready = {{ exec = "test -e go", interval = "20ms" }}
+        [service.other]
+        command = "sleep 600"
+    """
+    p = project(toml.format(v="one"))
+    go = p.file("go", "")
+    p.up()
+    p.until("web", "running")
+
+    def changed(deed: Callable[[], Outcome]) -> Outcome:
+        before, spawned = p.pids("web"), len(p.events("process.spawned", "web"))
+        go.unlink()
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(deed)
+            wait_for(lambda: len(p.events("process.spawned", "web")) > spawned)
+            p.kill_brain()
+            go.touch()
+            outcome = asked.result(60)
+        assert not set(before) & set(p.pids("web"))
+        assert len(p.pids("web")) == 2
+        assert not any(alive(pid) for pid in before)
+        return outcome
+
+    outcome = changed(lambda: p.client.command("reload", "web"))
+    assert outcome.text == (
+        "web reloaded, 2 replaced (the brain died over it, and the next one has completed it)"
+    )
+    p.write(toml.format(v="two"))
+    outcome = changed(p.client.apply)
+    assert outcome.ok
+    assert "the next one has completed it" in outcome.text
+    assert "two" in p.service("web").command
+    assert not p.client.plan().data["changes"]
+    after, spawned = p.pids("web"), len(p.events("process.spawned"))
+    p.kill_brain()
+    p.until("web", "running")
+    assert (p.pids("web"), len(p.events("process.spawned"))) == (after, spawned), "not done again"
 
 
 def test_a_broken_new_version_leaves_the_old_one_serving(project: New) -> None:

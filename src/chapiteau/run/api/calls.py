@@ -58,6 +58,9 @@ class CommandOptions:
     process: int | None = setting(None, help="Only this process.", low=1)
     whole: bool | None = setting(None, help="Send it to the whole process group.")
     force: bool | None = setting(None, help="Without a grace period.")
+    resume: bool | None = setting(
+        None, help="Asked once before, of a brain that died over it: go on instead of anew."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

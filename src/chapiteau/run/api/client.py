@@ -14,6 +14,7 @@ from chapiteau.io.locate_config import find_config, may_define
 from chapiteau.io.unix_http import control_path, stream_bytes, stream_lines
 from chapiteau.io.unix_http import request as ask
 from chapiteau.run.api import wire as _wire
+from chapiteau.run.errors import BrainLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,6 +71,9 @@ def lock_path(run_dir: Path) -> Path:
 
 
 T = TypeVar("T")
+_REPEATABLE: Final = ("start", "stop", "reload")  # asked twice, they come to the same
+_MAX_BRAINS: Final = 100  # that are asked
+_PAUSE: Final = 0.05  # seconds between two of them
 _SOON: Final = 10.0  # seconds for what the supervisor answers at once
 
 
@@ -141,8 +145,12 @@ class Client:
         `service` may be a glob, several with commas, or `all`. `options` are those of the control
         API: wait, timeout, processes, by, signal, process, force.
         """
-        request = _wire.post(_wire.verb_target(verb, service), options)
-        return _wire.outcome(self._ask(request, answer_within))
+        target = _wire.verb_target(verb, service)
+        request = _wire.post(target, options)
+        again = None
+        if verb in _REPEATABLE and "process" not in options:
+            again = _wire.post(target, {**options, "resume": True})
+        return self._outcome(request, answer_within, again)
 
     def configure(
         self,
@@ -168,7 +176,8 @@ class Client:
 
     def apply(self) -> Outcome:
         """Make the supervisor follow the file on disk, whole or not at all."""
-        return _wire.outcome(self._ask(_wire.post("/v1/config/apply"), None))
+        request = _wire.post("/v1/config/apply")
+        return self._outcome(request, None, request)
 
     def upgrade(self) -> Outcome:
         """Make the supervisor become the one that is installed now; services go on."""
@@ -233,6 +242,20 @@ class Client:
 
     def _get(self, target: str, timeout: float = _SOON) -> Any:
         return _wire.json_answer(self._ask(_wire.get(target), timeout))
+
+    def _outcome(self, request: bytes, timeout: float | None, again: bytes | None) -> Outcome:
+        """`again`: what the next brain is asked when this one dies over it."""
+        for tried in range(_MAX_BRAINS):
+            try:
+                made = _wire.outcome(self._ask(request, timeout))
+            except BrainLostError:  # also of a connection that one took while it ended
+                if again is None or tried + 1 == _MAX_BRAINS:
+                    raise
+                request = again
+                SystemClock().sleep(_PAUSE)
+            else:
+                return _wire.by_another_brain(made) if tried else made
+        raise AssertionError
 
     def _ask(self, request: bytes, timeout: float | None) -> Response:
         try:

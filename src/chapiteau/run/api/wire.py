@@ -15,7 +15,7 @@ from chapiteau.core.errors import (
     UsageError,
 )
 from chapiteau.io.unix_http import format_request
-from chapiteau.run.errors import NotRunningError
+from chapiteau.run.errors import BrainLostError, NotRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BRAIN_RESTART_TIMEOUT",
     "CLIENT_NAME_HEADER",
+    "by_another_brain",
     "call_request",
     "configure_body",
     "error_of",
@@ -208,6 +209,19 @@ def not_running(path: Path, exc: OSError) -> ChapiteauError:
         return NotRunningError(
             "no supervisor runs for this project", hint="start it with `chapiteau up`"
         )
-    return NotRunningError(
-        f"the supervisor at {path} went away: {exc}", hint="look with `chapiteau status`"
-    )
+    if isinstance(exc, ConnectionError):
+        return BrainLostError(
+            "the supervisor's brain ended before it answered; whether this was done is not known",
+            hint="the next brain goes on from there: look with `chapiteau status`",
+        )
+    return NotRunningError(f"{path}: {exc}", hint="look with `chapiteau status`")
+
+
+def by_another_brain(made: Outcome) -> Outcome:
+    """What came of a command that its first brain died over."""
+    from dataclasses import replace
+
+    told = "the brain died over it, and the next one"
+    if made.ok:
+        return replace(made, text=f"{made.text} ({told} has completed it)")
+    return replace(made, error=f"{made.error}\n({told} could not complete it)")

@@ -158,7 +158,7 @@ async def _reload(service: ServiceController, options: Options) -> Outcome:
         return await _signal(service, {"signal": service.spec.reload_signal, **to})
     if number:
         return await reload_one(service, number)
-    return await reload_service(service, timeout=_timeout(options))
+    return await reload_service(service, timeout=_timeout(options), to=int(options.get("to", 0)))
 
 
 async def _reopen(service: ServiceController, _options: Options) -> Outcome:

@@ -7,7 +7,7 @@ are given back; a later brain has them too.
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from chapiteau.run.config.spec import Spec
 from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.supervisor.commands import default_timeout, turn
 from chapiteau.run.supervisor.context import Context
+from chapiteau.run.supervisor.desired_state import APPLYING
 from chapiteau.run.supervisor.drain import Drain
 from chapiteau.run.supervisor.reload import reload_service
 from chapiteau.run.supervisor.running_config import plugin_service
@@ -52,11 +53,9 @@ class ConfigApplier:
 
     async def apply_file(self, *, dry_run: bool, actor: str) -> Outcome:
         """Read the file, plan, apply."""
-        async with self._lock:
-            try:
-                return await self._apply_file(dry_run=dry_run, actor=actor)
-            except ChapiteauError as exc:
-                return Outcome.failed(exc)
+        if dry_run:
+            return await self._outcome(self._apply_file(dry_run=True, actor=actor))
+        return await self._outcome(self._apply_file(dry_run=False, actor=actor), {})
 
     async def _apply_file(self, *, dry_run: bool, actor: str) -> Outcome:
         config = self._context.config
@@ -82,11 +81,23 @@ class ConfigApplier:
         self, pattern: str, given: Mapping[str, Any], reset: Iterable[str], actor: str
     ) -> Outcome:
         """Other values for services, or with `reset` those of the file again."""
+        noted = {"service": pattern, "settings": dict(given), "reset": list(reset)}
+        return await self._outcome(
+            self._change_settings(pattern, given, tuple(reset), actor), noted
+        )
+
+    async def _outcome(
+        self, change: Awaitable[Outcome], noted: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        """One after the other. A brain after us completes what was `noted`, and is not over."""
         async with self._lock:
+            self._context.link.note(APPLYING, noted)
             try:
-                return await self._change_settings(pattern, given, tuple(reset), actor)
+                return await change
             except ChapiteauError as exc:
                 return Outcome.failed(exc)
+            finally:
+                self._context.link.note(APPLYING, None)
 
     async def _change_settings(
         self, pattern: str, given: Mapping[str, Any], reset: tuple[str, ...], actor: str

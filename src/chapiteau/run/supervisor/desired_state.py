@@ -18,11 +18,12 @@ from chapiteau.run.process.keeper_link import KeeperLink
 from chapiteau.run.process.replica import Pause
 from chapiteau.run.supervisor.service_controller import Wish
 
-__all__ = ["DesiredState"]
+__all__ = ["APPLYING", "DesiredState"]
 
 _SCHEMA: Final = 1
 _SETTLE: Final = 0.2  # seconds: many changes at once are written once
 _NOTE: Final = "wanted/"
+APPLYING: Final = "applying"  # a note: the settings being changed, {} while a file is followed
 
 
 class DesiredState:
@@ -76,10 +77,12 @@ def _wish(raw: Mapping[str, Any]) -> Wish:
         wanted=int(raw.get("wanted", 1)),
         generation=int(raw.get("generation", 0)),
         refused=str(raw.get("refused", "")),
+        reload_to=int(raw.get("reload_to", 0)),
         paused={str(k): Pause(**v) for k, v in raw.get("paused", {}).items()},
     )
 
 
 def _afresh(raw: Mapping[str, Any]) -> dict[str, Any]:
     """After a reboot everything that should run is tried again, whatever had come of it."""
-    return {**raw, "on": raw["on"] or bool(raw.get("refused")), "refused": "", "paused": {}}
+    nothing = {"refused": "", "paused": {}, "reload_to": 0}
+    return {**raw, "on": raw["on"] or bool(raw.get("refused")), **nothing}

@@ -23,15 +23,25 @@ _AFTER_STOP: Final = 5.0  # seconds beyond their grace that old processes may ta
 
 
 async def reload_service(
-    service: ServiceController, spec: Service | None = None, timeout: float | None = None
+    service: ServiceController,
+    spec: Service | None = None,
+    timeout: float | None = None,
+    *,
+    to: int = 0,
 ) -> Outcome:
-    """Replace all processes, by ones with other settings where `spec` is given."""
+    """Replace all processes, by ones with other settings where `spec` is given.
+
+    `to`: go on with the reload to this generation that a brain before us did not complete.
+    """
     new = spec or service.spec
     if not service.on:
         service.use(new)
         return Outcome(ok=True, text=f"{service.name} is stopped; the next start uses the new")
     replicas = sorted(service.replicas.values(), key=lambda one: one.number)
-    return await _Reload(service, new, service.next_generation(), replicas).run(timeout)
+    if to:
+        replicas = [one for one in replicas if one.generation < to]
+    target = to or service.next_generation()
+    return await _Reload(service, new, target, replicas, whole=True).run(timeout)
 
 
 async def reload_one(service: ServiceController, number: int) -> Outcome:
@@ -45,9 +55,16 @@ class _Reload:
     """`candidates` are the new processes that are not ready (or not proven) yet."""
 
     def __init__(
-        self, service: ServiceController, spec: Service, generation: int, replicas: list[Replica]
+        self,
+        service: ServiceController,
+        spec: Service,
+        generation: int,
+        replicas: list[Replica],
+        *,
+        whole: bool = False,
     ) -> None:
         self.candidates: list[Process] = []
+        self.target = generation if whole else 0
         self._service, self._host, self._replicas = service, service.host, replicas
         self._old_spec, self._spec, self._generation = service.spec, spec, generation
         self._replaced: list[Replica] = []

@@ -52,12 +52,14 @@ class Wish:
     generation: int
     refused: str = ""  # what a hook had against the last start
     paused: Mapping[str, Pause] = field(default_factory=dict)  # by number
+    reload_to: int = 0  # the generation that a reload of it all was about to make
 
 
 class Candidates(Protocol):
     """A reload under way, as far as the service looks at it."""
 
     candidates: list[Process]
+    target: int  # the generation that the whole service shall have; 0: it concerns one process
 
     def cancel(self) -> None:
         """Give it up."""
@@ -153,6 +155,7 @@ class ServiceController:
                 for number, one in self.replicas.items()
                 if (pause := one.pause) is not None
             },
+            reload_to=self.reload.target if self.reload is not None else 0,
         )
 
     # ── waiting for facts ───────────────────────────────────────────────────────────────────

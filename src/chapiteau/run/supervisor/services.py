@@ -40,6 +40,7 @@ class Services:
         self._by_name: dict[str, ServiceController] = {}
         self._background: dict[str, BackgroundTasks] = {}
         self._waiting: set[str] = set()
+        self._resumed: dict[str, asyncio.Task[Outcome]] = {}
         self._paused = False
 
     # ── which there are ─────────────────────────────────────────────────────────────────────
@@ -191,12 +192,20 @@ class Services:
         )
         return dict(zip(names, results, strict=True))
 
+    def resume_reload(self, service: ServiceController, to: int, actor: str) -> None:
+        """Complete the reload that a brain before us died over."""
+        self._resumed[service.name] = asyncio.ensure_future(
+            self.run("reload", service, {"to": to}, actor)
+        )
+
     async def run(
         self, verb: str, service: ServiceController, options: Mapping[str, Any], actor: str
     ) -> Outcome:
         """A command on one service, after those before it. Raises NotFoundError for no command."""
         if verb not in COMMANDS:
             raise NotFoundError(f"no command {verb!r}")
+        if options.get("resume") and (resumed := self._resumed.get(service.name)) is not None:
+            return await asyncio.shield(resumed)
         if verb == "stop" and service.lock.locked() and service.on:
             # It does not queue behind the start or reload that it ends: that one is told so.
             await self._host.hook("before_stop", service.name, service.spec)

@@ -20,7 +20,7 @@ from chapiteau.run.api.status import (
 )
 from chapiteau.run.config.command import shown_command
 from chapiteau.run.config.overrides import drift
-from chapiteau.run.process.process import Process
+from chapiteau.run.process.process import NEVER, Process
 from chapiteau.run.process.replica import Replica
 from chapiteau.run.process.states import State
 from chapiteau.run.supervisor.context import Context
@@ -126,7 +126,7 @@ class StatusReader:
         state = State.RUNNING if works and replica.state is State.STARTING else replica.state
         first = self._process(replica, replica.process, state.value, reason)
         retiring = [
-            self._process(replica, old, "draining", "replaced, finishes its work")
+            self._process(replica, old, "draining", _why_draining(old, self._context.clock.now()))
             for old in replica.retiring
             if old.alive
         ]
@@ -259,6 +259,18 @@ def supervisor_usage(context: Context, meter: Meter) -> Usage:
         brain.threads + keeper.threads,
         round(brain.cpu_percent + keeper.cpu_percent, 2),
     )
+
+
+def _why_draining(old: Process, now: float) -> str:
+    """What a process beside the number's own is, since when, and what ends it."""
+    what = "of a reload that its brain died over" if old.candidate else "replaced"
+    if not old.stop_sent:
+        return f"{what}, gets its stop signal after `drain` ({old.spec.drain:g} s)"
+    if old.stop_by == NEVER:
+        return f"{what} and killed; it ends when its I/O does (see /proc/{old.pid}/stack)"
+    left = max(0.0, old.stop_by - now)
+    ago = max(0.0, old.spec.stop_timeout - left)
+    return f"{what}, finishes its work: asked to end {ago:.0f} s ago, killed in {left:.0f} s"
 
 
 def _shown(service: ServiceController) -> str:

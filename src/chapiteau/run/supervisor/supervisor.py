@@ -18,7 +18,7 @@ from chapiteau.run.process.notify import NotifyHandler, NotifySocket
 from chapiteau.run.supervisor.bootstrap import adopt_processes, bind_sockets
 from chapiteau.run.supervisor.commands import merge_outcomes, stream_output, write_stdin
 from chapiteau.run.supervisor.context import Context
-from chapiteau.run.supervisor.desired_state import DesiredState
+from chapiteau.run.supervisor.desired_state import APPLYING, DesiredState
 from chapiteau.run.supervisor.drain import Drain
 from chapiteau.run.supervisor.handover import recover_keeper, reexec
 from chapiteau.run.supervisor.process_registry import UNKNOWN, kill_helpers, kill_orphans
@@ -64,6 +64,7 @@ class Supervisor:
         self._notify: NotifySocket | None = None
         self._applier: ConfigApplier | None = None
         self._access_listeners: list[Callable[[Access], None]] = []
+        self._applying: dict[str, Any] | None = None  # what the brain before was about to apply
 
     # ── the start ───────────────────────────────────────────────────────────────────────────
     async def begin(self, hello: Hello, only: tuple[str, ...] = ()) -> None:
@@ -92,7 +93,10 @@ class Supervisor:
         host.emit("supervisor.started", data=data)
         if self._shutdown.resume(hello):
             return
+        self._applying = hello["notes"].get(APPLYING)
         await self._switch_on(set(only))
+        if self._applying is not None and not context.host.read_only:
+            host.run(self._resume_apply(self._applying))
 
     async def _clean_up(self, hello: Hello) -> None:
         """Kill what nobody looks after any more."""
@@ -144,6 +148,8 @@ class Supervisor:
             if max(service.replicas, default=0) > service.wanted:  # … or over its scaling down
                 options = {"processes": service.wanted, "wait": False}
                 await self._services.run("scale", service, options, _EARLIER)
+            if before is not None and before.reload_to and not self._applying:
+                self._services.resume_reload(service, before.reload_to, _EARLIER)
 
     def _on_change(self, service: ServiceController) -> None:
         """Something about a service has changed."""
@@ -209,6 +215,17 @@ class Supervisor:
     ) -> Outcome:
         """Other settings for services, until the file is followed again."""
         return await self._config_applier().change_settings(service, settings, reset, who)
+
+    async def _resume_apply(self, noted: dict[str, Any]) -> None:
+        """Complete the change of the configuration that the brain before died over."""
+        if noted:
+            outcome = await self.configure(**noted, who=_EARLIER)
+        else:
+            outcome = await self.apply_config(dry_run=False, who=_EARLIER)
+        self._context.host.emit(
+            "command.done", f"reload: {outcome.text if outcome.ok else outcome.error}",
+            who=_EARLIER, data={"verb": "reload", "ok": outcome.ok},
+        )  # fmt: skip
 
     def _config_applier(self) -> "ConfigApplier":
         if self._applier is None:
