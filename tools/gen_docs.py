@@ -354,7 +354,7 @@ def hooks_page() -> str:
         started. With `on_failure = "ignore"` nothing else follows.""",
     )
     text += '```toml\n[service.web]\ncommand = "gunicorn shop:app"\n'
-    text += 'hooks.before_start = "alembic upgrade head"\n\n[service.web.hooks.before_stop]\n'
+    text += 'hooks.before_start = "mkdir -p cache"\n\n[service.web.hooks.before_stop]\n'
     text += 'run = ["curl", "-fsS", "-X", "POST", "http://127.0.0.1:8000/drain"]\n'
     text += 'timeout = "30s"\n```\n\n'
     text += row("hook", "runs when", "when it fails") + row("---", "---", "---")
@@ -364,7 +364,9 @@ def hooks_page() -> str:
         "`CHAPITEAU_PROCESS` (its number), `CHAPITEAU_PID`, `CHAPITEAU_SIGNAL`, "
         "`CHAPITEAU_EXIT_CODE`, and `CHAPITEAU_CONFIG`, so that `chapiteau status` finds the "
         "project.\n\n`restart` and `reload` replace processes: their spawn, signal and reap "
-        "hooks run, those of start and stop do not. Reap hooks never delay what comes next. "
+        "hooks run, those of start and stop do not. A migration of a database is no hook but a "
+        "one-shot (docs/how-to/reload-without-loss.md): it has all the time it needs. "
+        "Reap hooks never delay what comes next. "
         "A stop signal that `before_signal` keeps back keeps nothing alive: the grace time runs, "
         "then the process is killed.\n"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -101,9 +102,11 @@ def test_a_service_is_starting_while_its_before_start_runs(project: New) -> None
         hooks.before_start = "sh -c 'echo begun >> notes; until test -e ok; do sleep 0.05; done'"
     """).up()
     wait_for(lambda: notes(p))
-    assert p.service("web").state == "starting"
+    web = p.service("web")
+    assert web.state == "starting"
+    assert re.fullmatch(r"before_start runs for \d+ s, at most 10 s", web.reason)
     p.file("ok", "")
-    p.until("web", "running")
+    assert p.until("web", "running").reason == ""
 
 
 def test_a_hook_that_hangs_is_killed_with_all_that_it_started(project: New) -> None:

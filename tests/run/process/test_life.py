@@ -57,6 +57,40 @@ def test_a_one_shot_that_failed_holds_the_others_back_until_it_is_mended(project
     p.until("web", "running")
 
 
+def test_a_migration_runs_before_a_reload_that_needs_it_and_holds_it_back(project: New) -> None:
+    toml = """
+        [service.migrate]
+        command = "sh -c 'echo x >>ran; test ! -e bad'"
+        one_shot = true
+        before_reload = true
+        [service.web]
+        command = "sleep {n}"
+        needs = ["migrate"]
+        ready.alive = "10ms"
+        [service.worker]
+        command = "sleep 600"
+        needs = ["migrate"]
+        ready.alive = "10ms"
+    """
+    p = project(toml.format(n=600)).up()
+    p.until("web", "running")
+    p.until("worker", "running")
+    assert p.client.command("reload", "web,worker").ok
+    assert (p.folder / "ran").read_text() == "x\nx\n", "once for both"
+    assert "has completed already" in p.client.command("start", "migrate").text
+    pids = p.pids("web")
+    bad = p.file("bad", "")
+    p.write(toml.format(n=601))
+    for outcome in (p.client.command("reload", "web"), p.client.apply()):
+        assert (outcome.ok, outcome.exit_code) == (False, 1)
+        assert "web was not reloaded, its processes go on: migrate is failed" in outcome.error
+    assert p.pids("web") == pids
+    bad.unlink()
+    assert p.client.apply().ok
+    assert p.service("web").command == "sleep 601"
+    assert p.service("migrate").state == "completed"
+
+
 def test_a_killed_process_is_back_at_once_with_its_number(project: New) -> None:
     p = project("""
         [service.web]
@@ -366,6 +400,8 @@ def test_a_scheduled_run_that_is_over_is_not_run_again_by_another_brain(project:
     assert p.service("bad").state == "failed"
     assert (p.folder / "good").read_text() == (p.folder / "bad").read_text() == "x\n"
     assert len(p.events("process.spawned")) == 2
+    assert p.client.command("start", "good").text == "good completed", "who asks for it gets it"
+    assert (p.folder / "good").read_text() == "x\nx\n"
 
 
 def test_one_process_is_restarted_reloaded_and_stopped_and_the_others_go_on(project: New) -> None:

@@ -140,6 +140,8 @@ def _life(service: Service) -> Found:
         yield Violation(("processes",), "a one-shot runs once: in one process")
     if service.one_shot and service.scaling:
         yield Violation(("scaling",), "a one-shot runs once: it has nothing to scale")
+    if service.before_reload and not service.one_shot:
+        yield Violation(("before_reload",), "is for services with one_shot = true")
     if service.one_shot and service.on_demand:
         yield Violation(("on_demand",), "a one-shot can't wait for connections")
     if service.max_age_spread and not service.max_age:

@@ -303,6 +303,11 @@ class Service:
     )
     after: tuple[str, ...] = setting((), help="Start after these, if they start at all.")
     one_shot: bool = setting(False, help="Runs once and must end with 0.")
+    before_reload: bool = setting(
+        False,
+        help="(one_shot) Runs again before a service that needs it is reloaded, like a migration of"
+        " a database; if it fails the old processes go on serving.",
+    )
     autostart: bool = setting(True, help="Start with the supervisor.")
     on_demand: bool = setting(False, help="Start at the first connection to its socket.")
     idle_stop: Duration = setting(
@@ -336,7 +341,7 @@ class Service:
     hooks: dict[str, str | tuple[str, ...] | Hook] = setting(
         factory=dict,
         help="Commands at points of its life (docs/reference/hooks.md).",
-        example='hooks.before_start = "alembic upgrade head"',
+        example='hooks.before_start = "mkdir -p cache"',
     )
     labels: dict[str, str] = setting(
         factory=dict,

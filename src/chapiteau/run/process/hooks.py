@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, Final, Self
 
+from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.variables import substitute
 from chapiteau.run.config.hook_rules import hook_argv, hook_at
@@ -28,9 +29,17 @@ _OF_PROCESSES: Final = frozenset({"LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET
 class HookRunner:
     """One run is one process in a session of its own; what it leaves behind is killed."""
 
-    def __init__(self, spawner: Spawner, emit: Callable[..., None]) -> None:
-        self._spawner, self._emit = spawner, emit
+    def __init__(self, spawner: Spawner, emit: Callable[..., None], clock: Clock) -> None:
+        self._spawner, self._emit, self._clock = spawner, emit, clock
         self._serial = 0
+        self._running: dict[str, tuple[str, float, float]] = {}  # service → point, begun, timeout
+
+    def running(self, name: str) -> str:
+        """Which hook of the service's own life runs, and for how long; "": none."""
+        if name not in self._running:
+            return ""
+        point, begun, timeout = self._running[name]
+        return f"{point} runs for {self._clock.now() - begun:.0f} s, at most {timeout:g} s"
 
     async def passes(
         self, point: str, name: str, spec: Service, process: int = 0, **facts: Any
@@ -39,7 +48,13 @@ class HookRunner:
         hook = hook_at(spec, point)
         if hook is None:
             return ""
-        why, output = await self._run(hook, point, name, spec, process, facts)
+        if not process:
+            self._running[name] = (point, self._clock.now(), hook.timeout)
+        try:
+            why, output = await self._run(hook, point, name, spec, process, facts)
+        finally:
+            if not process:
+                self._running.pop(name, None)
         data: dict[str, Any] = {"hook": point}
         pid = int(facts.get("pid", 0))
         if not why:

@@ -64,7 +64,7 @@ class ProcessHost:
         self.random = random.Random()  # noqa: S311 — jitter, not secrets
         self.processes: dict[str, Process] = {}
         self.emit = events.emit
-        self.hooks = HookRunner(spawner, self.emit)
+        self.hooks = HookRunner(spawner, self.emit, clock)
         self._link, self._spawner, self._output = link, spawner, output
         self._log_rule = log_rule
         self._tasks: set[asyncio.Task[None]] = set()

@@ -136,7 +136,7 @@ async def _signal(service: ServiceController, options: Options) -> Outcome:
 
 
 async def _start(service: ServiceController, options: Options) -> Outcome:
-    return await service.start(_timeout(options))
+    return await service.start(_timeout(options), resume=bool(options.get("resume")))
 
 
 async def _stop(service: ServiceController, options: Options) -> Outcome:

@@ -165,6 +165,7 @@ class _Transition:
         self._bound: dict[str, socket.socket] = {}
         self._closed: list[str] = []  # paths of sockets
         self._done: list[Change] = []
+        self._prepared: set[str] = set()  # one-shots that have run before a reload
 
     async def make(self, plan: Plan) -> Outcome | None:
         """Make every change; the first failure, or None. Sockets first: they fail without harm."""
@@ -284,11 +285,15 @@ class _Transition:
         if self._drain.begun:
             self._drain.start_later(name)
             return Outcome(ok=True)
-        return await service.start(spec.ready.start_timeout + 5)
+        return await service.start(None if spec.is_job else spec.ready.start_timeout + 5)
 
     async def _to_spec(self, service: ServiceController, change: Change) -> Outcome:
         spec = self._config.spec.service[service.name]
         scaled = any(d.setting == "processes" for d in change.differences)
+        if change.effect in ("reload", "restart") and service.on and not self._drain.begun:
+            failed = await self._services.run_before_reload(service, "reload", self._prepared)
+            if failed is not None:
+                return failed
         if change.effect == "reload":
             outcome = await reload_service(service, spec)
             if outcome.ok and scaled and service.wanted != spec.processes and not spec.scaling:

@@ -191,11 +191,19 @@ class ServiceController:
             self.host.emit(kind, self.reason, service=self.name)
 
     # ── start ───────────────────────────────────────────────────────────────────────────────
-    async def start(self, timeout: float | None) -> Outcome:
-        """Start what is not running, and wait until all is ready (a one-shot: has ended)."""
+    async def start(self, timeout: float | None, *, resume: bool = False) -> Outcome:
+        """Start what is not running, and wait until all is ready (a one-shot: has ended).
+
+        `resume`: only wait, when it was started already.
+        """
+        if self.spec.schedule and self.satisfied and not resume:
+            self.reset()  # somebody wants it now, however often it has run
         if self.on and self.satisfied:
-            return Outcome(ok=True, text=f"{self.name} runs already")
-        self.switch_on()
+            again = f"has completed already; `chapiteau restart {self.name}` runs it again"
+            text = again if self.spec.is_job else "runs already"
+            return Outcome(ok=True, text=f"{self.name} {text}")
+        if not (resume and self.on):
+            self.switch_on()
         await self.until(self._settled, timeout)
         return self._outcome("started")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
@@ -40,6 +41,7 @@ class Services:
         self._by_name: dict[str, ServiceController] = {}
         self._background: dict[str, BackgroundTasks] = {}
         self._waiting: set[str] = set()
+        self._rerun: dict[str, asyncio.Task[Outcome]] = {}  # of one-shots before a reload
         self._resumed: dict[str, asyncio.Task[Outcome]] = {}
         self._paused = False
 
@@ -147,6 +149,28 @@ class Services:
             elif service.name in other.spec.needs or service.name in other.spec.after:
                 other.recheck()
 
+    async def run_before_reload(
+        self, service: ServiceController, actor: str, done: set[str] | None = None
+    ) -> Outcome | None:
+        """Run again the one-shots that want it, unless `done`; what hinders the reload, or None."""
+        for name in service.spec.needs:
+            one = self._by_name.get(name)
+            if one is None or not one.spec.before_reload or name in (done or ()):
+                continue
+            task = self._rerun.get(name)
+            if task is None or task.done():  # else a reload of another service has begun it
+                running = any(one.processes())
+                verb, rest = ("start", {"resume": True}) if running else ("restart", {})
+                task = asyncio.ensure_future(self.run(verb, one, rest, actor))
+                self._rerun[name] = task
+            outcome = await asyncio.shield(task)
+            if not outcome.ok:
+                error = f"{service.name} was not reloaded, its processes go on: {outcome.error}"
+                return replace(outcome, error=error)
+            if done is not None:
+                done.add(name)
+        return None
+
     def _is_long(self, service: ServiceController) -> bool:
         """Whether its start waits for the end of a job, which may take as long as it likes."""
         needs = (self._by_name.get(name) for name in service.spec.needs)
@@ -229,7 +253,10 @@ class Services:
                 left = max(begun + limit - self._host.clock.now(), _LEAST)
                 if timeout or (verb in _OPEN_ENDED and not self._is_long(service)):
                     options = {**options, "timeout": left}
-                outcome = await COMMANDS[verb](service, options)
+                failed = None
+                if verb == "reload" and service.on and not options.get("process"):
+                    failed = await self.run_before_reload(service, actor)
+                outcome = failed or await COMMANDS[verb](service, options)
         except ChapiteauError as exc:
             outcome = Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
         text = outcome.text if outcome.ok else outcome.error.splitlines()[0]

@@ -77,7 +77,7 @@ class StatusReader:
         return ServiceStatus(
             name=service.name,
             state=_shown(service),
-            reason=service.reason,
+            reason=service.reason or self._context.host.hooks.running(service.name),
             wanted=service.wanted,
             ready=service.ready_count,
             processes=tuple(p for one in replicas for p in self._processes(one)),
