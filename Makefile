@@ -1,5 +1,5 @@
 # The door for people who work on Chapiteau: every target is one command. CONTRIBUTING.md says more.
-.PHONY: setup demo check test coverage test-matrix docs bench fix release ci
+.PHONY: setup demo check test coverage test-matrix docs bench fix changelog release ci
 .DEFAULT_GOAL := help
 .SILENT:
 DEMO ?= stay
@@ -34,7 +34,10 @@ bench: ## comparisons with others, as ratios (bench/README.md)
 fix: ## format, and repair what ruff can
 	sh tools/setup.sh && .venv/bin/ruff format -q . && .venv/bin/ruff check -q --fix .
 
-release: ## CHANGELOG.md from changes/, then the wheel and the sdist into dist/
-	sh tools/setup.sh tests && sh tools/release.sh
+changelog: ## CHANGELOG.md from changes/, for the version in pyproject.toml
+	sh tools/setup.sh && .venv/bin/towncrier build --yes --version "$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)"
+
+release: ## all that goes to PyPI into dist/, built twice, and proved: wheels for each platform, sdist
+	sh tools/setup.sh && exec .venv/bin/python tools/release.py
 
 ci: test

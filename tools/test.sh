@@ -15,19 +15,12 @@ step() {
     else code=$?; echo "FAILED  $name: $*"; cat "$log"; rm -f "$log"; exit "$code"; fi
 }
 
-wheel() {  # built once, and imported where nothing else of this folder can be seen
+wheel() {  # built once, and used where nothing else of this folder can be seen
     rm -rf reports/wheel && mkdir -p reports/wheel
     .tools/uv/bin/uv build -q --wheel --out-dir reports/wheel
     .tools/uv/bin/uv venv -q --python "$bin/python" reports/wheel/venv
     .tools/uv/bin/uv pip install -q --python reports/wheel/venv/bin/python reports/wheel/*.whl
-    (cd / && "$OLDPWD/reports/wheel/venv/bin/python" -c '
-import importlib.resources, pathlib, chapiteau.run, chapiteau.service, chapiteau.load
-import chapiteau.run.cli, chapiteau.service.cli, chapiteau.load.cli, chapiteau.dash.cli
-home = importlib.resources.files("chapiteau")
-assert "reports/wheel" in str(home), home
-assert home.joinpath("py.typed").is_file()
-assert home.joinpath("dash", "static", "index.html").is_file(), "the dashboard is not in the wheel"
-') && reports/wheel/venv/bin/chapiteau --version
+    reports/wheel/venv/bin/python -I tools/release_use.py
 }
 
 sh tools/check.sh

@@ -34,15 +34,14 @@ __all__ = [
 #
 # What was hashed either way fits as long as it is kept; `outdated` tells what should be made anew.
 
-try:
+HAS_ARGON2: bool = False
+with contextlib.suppress(ImportError):
     from cryptography.exceptions import InvalidKey, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-    # An OpenSSL older than 3.2 has no Argon2.
-    Argon2id(salt=b"tried out", length=32, iterations=1, lanes=1, memory_cost=8)
-    HAS_ARGON2: bool = True
-except (ImportError, UnsupportedAlgorithm):
-    HAS_ARGON2 = False
+    with contextlib.suppress(UnsupportedAlgorithm):  # an OpenSSL older than 3.2
+        Argon2id(salt=b"tried out", length=32, iterations=1, lanes=1, memory_cost=8)
+        HAS_ARGON2 = True
 
 
 # N=2^16, r=8: 64 MiB and about 0.15 s per guess. OpenSSL wants some slack above 128·N·r bytes.
