@@ -77,9 +77,16 @@ def interpreters() -> Iterator[tuple[str, Path]]:
             say(f"Python {version} is not found here: its wheels are left out")
 
 
-def build(folder: Path) -> None:
+def commit() -> tuple[str, str]:
+    """Hash and time of the commit that is checked out. SystemExit when something was changed."""
+    if run("git", "status", "--porcelain"):
+        raise SystemExit("release: commit what you have changed first: the bytes are a commit's")
+    name, time = run("git", "log", "-1", "--format=%H %ct").split()
+    return name, time
+
+
+def build(folder: Path, epoch: str) -> None:
     """sdist and wheels into the folder; the wheels from the sdist, as everybody else would."""
-    epoch = run("git", "log", "-1", "--format=%ct").strip()
     make = (UV, "build", "-q", "--out-dir", folder)
     run(*make, "--sdist", SOURCE_DATE_EPOCH=epoch)
     (source,) = folder.glob("*.tar.gz")
@@ -144,14 +151,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make what goes to PyPI, and prove it.")
     parser.add_argument("--prove", action="store_true", help="only prove what lies in dist/")
     if not parser.parse_args().prove:
-        if run("git", "status", "--porcelain"):
-            raise SystemExit(
-                "release: commit what you have changed first: the bytes are a commit's"
-            )
+        before = commit()
         shutil.rmtree(DIST, ignore_errors=True)
-        build(DIST)
+        build(DIST, before[1])
         with tempfile.TemporaryDirectory() as again:
-            build(Path(again))
+            build(Path(again), before[1])
+            if commit() != before:
+                raise SystemExit("release: another commit was checked out meanwhile")
             compare(DIST, Path(again))
     prove()
     say(f"dist/ holds {len(list(DIST.iterdir()))} files; tag the commit, and publish them")

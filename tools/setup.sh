@@ -2,7 +2,8 @@
 # Makes everything that Chapiteau needs, from Debian, Python 3.11 and make alone.
 #
 #   tools/setup.sh          for the demo: .venv with every package of uv.lock, the dashboard, wrk, curl
-#   tools/setup.sh tests    also what tests need from Debian: chromium, strace, iproute2, nghttpd, redis
+#   tools/setup.sh tests    also what tests need from Debian: chromium, strace, iproute2, nghttpd, redis,
+#                           nginx, sshd
 #
 # Safe to run again: a second run looks, finds everything and says nothing. What it does say goes
 # to stderr. It writes into .tools/ and .venv/ only; Debian packages need root or sudo.
@@ -144,6 +145,8 @@ if [ "${1:-}" = tests ]; then
     have ip || want "iproute2"
     have nghttpd || want "nghttp2-server"
     have redis-server || want "redis-server"
+    have nginx || want "nginx-light"
+    have sshd || want "openssh-server"
     install_missing must
     get_node
     get_generators

@@ -114,8 +114,8 @@ static void be_born(void *given) {
         if (dup2(order->staged[i], order->targets[i]) < 0) goto failed;
     setsid();
     if (usual.size) syscall(SYS_sched_setattr, 0, &usual, 0);
-    signal(SIGPIPE, SIG_DFL); /* Python ignores both, and what is ignored stays so */
-    signal(SIGXFSZ, SIG_DFL);
+    /* What is ignored stays so over exec: PIPE and XFSZ by Python, others by nohup or a shell's &. */
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     if (order->umask >= 0) umask((mode_t)order->umask);
     order->stage = CWD;
     if (chdir(order->cwd) != 0) goto failed;

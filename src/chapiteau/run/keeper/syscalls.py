@@ -63,14 +63,8 @@ HANDLED_SIGNALS: Final = (
     signal.SIGINT,
     signal.SIGHUP,
 )  # by a keeper
-RESET_SIGNALS: Final = (
-    signal.SIGPIPE,
-    signal.SIGCHLD,
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGXFSZ,
-)
+# All of them: PIPE and XFSZ are ignored by Python, others by nohup or a shell's &.
+RESET_SIGNALS: Final = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 def spawn(argv: list[str], env: dict[str, str], moves: Iterable[tuple[int, int]]) -> int:
