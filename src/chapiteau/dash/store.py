@@ -11,7 +11,16 @@ from typing import Final, TypedDict
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.sqlite import Connection, enable_wal
 
-__all__ = ["AuditEntry", "Store", "StoredSession", "open_database", "transaction", "version"]
+__all__ = [
+    "AuditEntry",
+    "StorageError",
+    "Store",
+    "StoredAction",
+    "StoredSession",
+    "open_database",
+    "transaction",
+    "version",
+]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS session (
@@ -24,6 +33,10 @@ CREATE TABLE IF NOT EXISTS account (
 CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL,
   verb TEXT NOT NULL, target TEXT NOT NULL, result TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS action (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, who TEXT NOT NULL, key TEXT NOT NULL,
+  audit INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0, record TEXT NOT NULL, UNIQUE (who, key)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS mute (
   key TEXT PRIMARY KEY, until REAL NOT NULL, who TEXT NOT NULL
@@ -66,7 +79,8 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:  # a full disk has rolled it back already
+            database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
 
@@ -80,6 +94,22 @@ def version(database: sqlite3.Connection) -> tuple[int, int]:
     return others, database.total_changes
 
 
+class StorageError(ChapiteauError):
+    """The hub can't write its file: mostly a full disk."""
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """A disk that takes nothing is an error for people."""
+    try:
+        yield
+    except sqlite3.OperationalError as exc:
+        raise StorageError(
+            f"the hub can't write what it is about to do: {exc}",
+            hint="free some disk space where the hub runs",
+        ) from exc
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
     """A session as kept: its id only as a hash."""
@@ -88,6 +118,17 @@ class StoredSession:
     role: int
     made: float
     used: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAction:
+    """An action as kept; `record` is its author's."""
+
+    number: int
+    account: str
+    key: str
+    is_ended: bool
+    record: str
 
 
 def _hashes(reserve: bytes) -> list[str]:
@@ -104,6 +145,10 @@ class AuditEntry(TypedDict):
     verb: str
     target: str
     result: str
+
+
+_OPEN: Final = "begun; its result is not known yet"
+_LOST: Final = "begun; the hub ended before it knew the result"
 
 
 class Store:
@@ -229,6 +274,48 @@ class Store:
             found = self._db.execute("DELETE FROM account WHERE name = ?", (name,))
         return found.rowcount > 0
 
+    # ── actions: what was accepted, before the first command leaves ──
+
+    def add_action(self, *, account: str, key: str, record: str, time: float, **line: str) -> int:
+        """Keep a new one and its line (verb, target) of the audit trail. Returns its number.
+
+        Raises StorageError; then nothing may be done.
+        """
+        with _told(), transaction(self._db):
+            audit = self._audit(who=account, time=time, result="", **line)
+            made = self._db.execute(
+                "INSERT INTO action (who, key, audit, record) VALUES (?, ?, ?, ?)",
+                (account, key, audit, record),
+            )
+            assert made.lastrowid is not None  # noqa: S101 — of an INSERT it never is
+            return made.lastrowid
+
+    def keep_action(self, number: int, record: str) -> None:
+        """Keep how far it has come. Raises StorageError."""
+        with _told():
+            self._db.execute("UPDATE action SET record = ? WHERE number = ?", (record, number))
+
+    def end_action(self, number: int, record: str, result: str, keep: int) -> None:
+        """Keep how it ended, here and in its line; forget all but the last. Raises StorageError."""
+        with _told(), transaction(self._db):
+            self._db.execute(
+                "UPDATE audit SET result = ? WHERE seq ="
+                " (SELECT audit FROM action WHERE number = ?)",
+                (result, number),
+            )
+            self._db.execute(
+                "UPDATE action SET record = ?, ended = 1 WHERE number = ?", (record, number)
+            )
+            self._db.execute("DELETE FROM action WHERE ended AND number <= ?", (number - keep,))
+
+    def actions(self) -> list[StoredAction]:
+        """All that are kept, oldest first."""
+        rows = self._db.execute("SELECT number, who, key, ended, record FROM action ORDER BY 1")
+        return [
+            StoredAction(number=r[0], account=r[1], key=r[2], is_ended=bool(r[3]), record=r[4])
+            for r in rows
+        ]
+
     # ── audit ──
 
     def mutes(self) -> dict[str, tuple[float, str]]:
@@ -242,12 +329,34 @@ class Store:
         if until > now:
             self._db.execute("INSERT INTO mute VALUES (?, ?, ?)", (key, until, who))
 
-    def audit(self, *, who: str, verb: str, target: str, result: str, time: float) -> None:
-        """Append one line to the audit trail."""
-        self._db.execute(
+    def audit(self, *, who: str, verb: str, target: str, result: str, time: float) -> int:
+        """Append one line to the audit trail; without a result it is open. Returns its number.
+
+        Raises StorageError.
+        """
+        with _told():
+            return self._audit(who=who, verb=verb, target=target, result=result, time=time)
+
+    def conclude(self, seq: int, result: str) -> None:
+        """What came of it. Raises StorageError."""
+        with _told():
+            self._db.execute("UPDATE audit SET result = ? WHERE seq = ?", (result, seq))
+
+    def conclude_lost(self) -> None:
+        """When a hub starts: lines that the one before left open, but those of actions."""
+        with contextlib.suppress(sqlite3.OperationalError):  # a full disk: at the next start
+            self._db.execute(
+                "UPDATE audit SET result = ? WHERE result = ''"
+                " AND seq NOT IN (SELECT audit FROM action WHERE NOT ended)",
+                (_LOST,),
+            )
+
+    def _audit(self, *, who: str, verb: str, target: str, result: str, time: float) -> int:
+        made = self._db.execute(
             "INSERT INTO audit (time, who, verb, target, result) VALUES (?, ?, ?, ?, ?)",
             (time, who, verb, target, result),
         )
+        return made.lastrowid or 0
 
     def audit_trail(self, before: int = 0, most: int = 200) -> Iterator[AuditEntry]:
         """Newest first; `before` is the sequence number of the last one already known."""
@@ -264,5 +373,5 @@ class Store:
                 "who": who,
                 "verb": verb,
                 "target": target,
-                "result": result,
+                "result": result or _OPEN,
             }

@@ -62,6 +62,7 @@ class MemoryNode:
     )  # (method, path) → answer
     commands: list[tuple[str, str, dict[str, Any], str]] = field(default_factory=list)
     outcome: Outcome = Outcome(ok=True, text="done")  # noqa: RUF009 — frozen
+    done: dict[str, Outcome] = field(default_factory=dict)  # by the id of a command
     plan: list[dict[str, Any]] = field(default_factory=list)  # what its changed file would change
     applied: list[str] = field(default_factory=list)  # who applied it
     period: float = 1.0  # seconds between two statistics messages
@@ -177,10 +178,12 @@ class MemoryNode:
             sink(message)
 
     async def command(
-        self, verb: str, service: str, options: Mapping[str, Any], who: str
+        self, verb: str, service: str, options: Mapping[str, Any], who: str, command_id: str = ""
     ) -> Outcome:
-        """Note it, answer `outcome`."""
+        """Note it, answer `outcome`; of one id once."""
         self._reachable()
+        if command_id and self.done.setdefault(command_id, self.outcome) is not self.outcome:
+            return self.done[command_id]
         self.commands.append((verb, service, dict(options), who))
         if verb == "drain":
             ran = [s["name"] for s in self.services]
@@ -189,6 +192,11 @@ class MemoryNode:
             self.drained = {}
         self.happen("command.done", service=service, who=who, text=f"{verb} {service}")
         return self.outcome
+
+    async def recall(self, command_id: str) -> Outcome | None:
+        """Of `done`."""
+        self._reachable()
+        return self.done.get(command_id)
 
     async def config(self, *, dry_run: bool, who: str) -> Outcome:
         """Shows `plan`; applying it empties it."""

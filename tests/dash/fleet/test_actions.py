@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from chapiteau.dash.fleet.actions import Target, target_batches
+from chapiteau.dash.fleet.action import Target, target_batches
 from chapiteau.dash.testing import MemoryNode, process, service
 from chapiteau.run.logs.messages import Outcome
 from tests.dash.conftest import dashboard

@@ -145,7 +145,7 @@ async def test_a_command_whose_answer_is_lost_is_done_once(
 async def test_a_command_for_a_node_that_is_away_expires_undone(
     line: Any, memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chapiteau.dash.nodes.remote._ACCEPT", 0.5)
+    monkeypatch.setattr("chapiteau.dash.nodes.remote.ACCEPT", 0.5)
     node, proxy = line
     proxy.closed = True
     proxy.cut()

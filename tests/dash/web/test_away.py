@@ -93,13 +93,15 @@ async def test_a_server_that_is_back_and_not_seen_yet_is_no_longer_away(fleet: A
     assert found["targets"][0]["result"]["ok"] is True
 
 
-async def test_a_hub_that_ends_says_what_it_gave_up(fleet: Any) -> None:
+async def test_a_hub_that_ends_leaves_what_waits_open_for_its_next_start(fleet: Any) -> None:
     async with fleet.client() as session:
         await act(session, "alpha", "beta", wait=3600)
         await wait_for_async(lambda: action(fleet)["targets"][1]["waits"])
         await fleet.hub.actions.close()
     (entry, *_) = fleet.hub.store.audit_trail(0)
-    assert entry["result"] == "1 of 2 done; given up for beta/web: the hub ended before"
+    assert entry["result"] == "begun; its result is not known yet"
+    (kept,) = fleet.hub.store.actions()
+    assert not kept.is_ended
 
 
 @pytest.mark.parametrize("wait", ["soon", -1, 1.5, None])

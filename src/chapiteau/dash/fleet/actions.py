@@ -1,152 +1,41 @@
-"""Carrying out what people press: on many nodes at once, once per key, with progress."""
+"""Carrying out what people press: on many nodes at once, once per key, with progress.
+
+What was accepted is on disk before the first command leaves, what came of it after. A hub that
+starts asks the nodes what became of actions that the one before left open, and goes on waiting
+for servers that are away.
+"""
 
 import asyncio
 import contextlib
 import fnmatch
+import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, TypedDict
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError, UnreachableError
 from chapiteau.core.units import format_duration
 from chapiteau.dash.auth.access import Caller
-from chapiteau.dash.errors import BadRequestError
+from chapiteau.dash.errors import BadRequestError, NodeAwayError, UnknownNodeError
+from chapiteau.dash.fleet.action import Action, ActionResult, Target, target_batches
 from chapiteau.dash.fleet.bus import Bus
 from chapiteau.dash.fleet.fleet import Fleet
-from chapiteau.dash.fleet.problem import command_line
 from chapiteau.dash.fleet.watch import NodeWatch
-from chapiteau.dash.store import Store
+from chapiteau.dash.store import StorageError, Store
 from chapiteau.run.logs.messages import Outcome
 
-__all__ = [
-    "LONGEST_WAIT",
-    "Action",
-    "ActionResult",
-    "ActionView",
-    "Actions",
-    "Target",
-    "TargetView",
-    "target_batches",
-]
+__all__ = ["LONGEST_WAIT", "Actions"]
 
 _KEPT: Final = 500
 _AT_ONCE: Final = 50
 _LOOK: Final = 1.0  # seconds in which a server that was away may show that it is back
+_JOINED: Final = 30.0  # seconds after the hub's start in which every node that has joined is known
+_AGAIN: Final = 5.0  # seconds between two tries to store a result while the disk is full
 LONGEST_WAIT: Final = 86_400  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One service on one node, or one process of it."""
-
-    node: str
-    service: str
-    process: int = 0  # 0: all of them
-
-    def given(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of an action for this one."""
-        return {**options, "process": self.process} if self.process else dict(options)
-
-    def __str__(self) -> str:
-        return f"{self.node}/{self.service}" + (f"/{self.process}" if self.process else "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionResult:
-    """What came of an action on one target. Times are seconds since 1970."""
-
-    outcome: Outcome
-    time: float = 0.0  # 0: it was not begun
-    away: float = 0.0  # since when its server is away, to which nothing was sent
-
-    def to_dict(self) -> Mapping[str, object]:
-        """As the page sees it."""
-        times = {"time": self.time, "away": self.away}
-        return {**asdict(self.outcome), **{key: at for key, at in times.items() if at}}
-
-
-class TargetView(TypedDict):
-    """One target of an action, and what came of it."""
-
-    node: str
-    service: str
-    process: int
-    result: Mapping[str, object] | None
-    waits: float  # until when its server is waited for
-
-
-class ActionView(TypedDict):
-    """An Action as the page sees it."""
-
-    key: str
-    number: int
-    verb: str
-    who: str
-    options: Mapping[str, object]
-    batch: int
-    wait: float
-    began: float
-    ended: float
-    lines: list[str]
-    targets: list[TargetView]
-
-
-@dataclass(slots=True, kw_only=True)
-class Action:
-    """One press of a button, and what came of it on each target."""
-
-    key: str
-    number: int
-    verb: str
-    who: str
-    targets: tuple[Target, ...]
-    options: dict[str, Any]
-    began: float
-    batch: int = 100  # percent of the servers at a time
-    wait: float = 0.0  # seconds for which it waits for a server that is away
-    ended: float = 0.0
-    results: dict[Target, ActionResult] = field(default_factory=dict)
-    waits: dict[Target, float] = field(default_factory=dict)  # for whom, until when
-    withdrawn: asyncio.Event = field(default_factory=asyncio.Event)  # nobody waits any more
-    withdrawn_by: str = ""
-
-    def withdraw(self, by: str) -> None:
-        """Wait no more for servers that are away."""
-        self.withdrawn_by = by
-        self.withdrawn.set()
-
-    def end(self, time: float) -> None:
-        """Every target has its result."""
-        self.ended = time
-
-    def to_dict(self) -> ActionView:
-        """As the page sees it."""
-        return {
-            "key": self.key,
-            "number": self.number,
-            "verb": self.verb,
-            "who": self.who,
-            "options": self.options,
-            "batch": self.batch,
-            "wait": self.wait,
-            "began": self.began,
-            "ended": self.ended,
-            "lines": sorted(
-                {command_line(self.verb, t.service, t.given(self.options)) for t in self.targets}
-            ),
-            "targets": [
-                {
-                    "node": t.node,
-                    "service": t.service,
-                    "process": t.process,
-                    "result": self.results[t].to_dict() if t in self.results else None,
-                    "waits": 0.0 if t in self.results else self.waits.get(t, 0.0),
-                }
-                for t in self.targets
-            ],
-        }
 
 
 class Actions:
@@ -159,7 +48,18 @@ class Actions:
         self._clock = clock
         self._done: OrderedDict[str, Action] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._count = 0
+        self._opened = 0.0
+
+    def open(self) -> None:
+        """Take up what the hub before has left: keys that were used, and what is not ended."""
+        self._opened = self._clock.now()
+        for kept in self._store.actions():
+            with contextlib.suppress(msgspec.DecodeError):  # of a version to come: left alone
+                action = Action.restored(kept)
+                self._done[f"{kept.account}/{kept.key}"] = action
+                if not kept.is_ended:
+                    self._begin(action, self._resume)
+        self._store.conclude_lost()
 
     def recent(self) -> list[Action]:
         """The last actions, newest first."""
@@ -176,9 +76,10 @@ class Actions:
         batch: int = 100,
         wait: float = 0.0,
     ) -> Action:
-        """Begin; the same key again gives the first action back. Raises BadRequestError.
+        """Begin; the same key again gives the first action back.
 
-        A server that is away is told at once as a failure, or waited for so many seconds.
+        A server that is away is told at once as a failure, or waited for so many seconds. Raises
+        BadRequestError, or StorageError when it can't be noted; then nothing is done.
         """
         if not key or len(key) > 100 or not key.isprintable():
             raise BadRequestError(
@@ -190,10 +91,9 @@ class Actions:
         if not targets:
             raise BadRequestError("nothing is selected")
         self._check(targets)
-        self._count += 1
         action = Action(
+            id=secrets.token_hex(12),
             key=key,
-            number=self._count,
             verb=verb,
             who=caller.name,
             targets=tuple(dict.fromkeys(targets)),
@@ -202,13 +102,27 @@ class Actions:
             wait=wait,
             began=self._clock.wall(),
         )
+        number = self._store.add_action(
+            account=caller.name,
+            key=key,
+            verb=verb,
+            target=", ".join(map(str, action.targets))[:2000],
+            time=action.began,
+            record=action.record(),
+        )
+        action.stored_as(number)
         self._done[f"{caller.name}/{key}"] = action
-        while len(self._done) > _KEPT:
-            self._done.popitem(last=False)
-        task = asyncio.create_task(self._run(action), name=f"action {action.number}")
+        # As many as the file keeps: those that go on, and the last ones.
+        ended = [name for name, one in self._done.items() if one.ended]
+        for name in ended[: max(0, len(self._done) - _KEPT)]:
+            del self._done[name]
+        self._begin(action, self._do)
+        return action
+
+    def _begin(self, action: Action, work: Callable[[Action], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._run(action, work), name=f"action {action.number}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return action
 
     def withdraw(self, caller: Caller, number: int) -> Action:
         """Wait no more for servers that are away; what was sent goes on.
@@ -228,7 +142,7 @@ class Actions:
     async def close(self) -> None:
         """Let running actions end for a moment; what is left goes on at the supervisors.
 
-        What waits for a server that is away is given up, and the audit trail says so.
+        The hub's next start asks what became of it, and waits on for servers that are away.
         """
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
@@ -243,30 +157,87 @@ class Actions:
             if target.service != "all" and not fnmatch.filter(names, target.service):
                 raise BadRequestError(f"{target.node} has no service {target.service!r}")
 
-    async def _run(self, action: Action) -> None:
+    async def _run(self, action: Action, work: Callable[[Action], Awaitable[None]]) -> None:
         self._publish(action)
+        try:
+            await work(action)
+        except asyncio.CancelledError:
+            with contextlib.suppress(StorageError):  # then every node is asked
+                self._store.keep_action(action.number, action.record())
+            raise
+        action.end(self._clock.wall())
+        self._publish(action)
+        while True:
+            # The line stands in the trail, open; the next start would ask the nodes.
+            try:
+                result = _summary(action)
+                return self._store.end_action(action.number, action.record(), result, _KEPT)
+            except StorageError:
+                await asyncio.sleep(_AGAIN)
+
+    async def _do(self, action: Action) -> None:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(target: Target) -> None:
             action.results[target] = await self._one(action, target, gate)
             self._publish(action)
 
-        try:
-            await self._in_turns(action, one)
-        finally:
-            action.end(self._clock.wall())
+        await self._in_turns(action, one)
+
+    async def _resume(self, action: Action) -> None:
+        """Ask what became of the turn that was going on; what waited, waits on.
+
+        What had not begun is begun only in the time for which the caller was ready to wait.
+        """
+        gate = asyncio.Semaphore(_AT_ONCE)
+        turns = target_batches(action.targets, action.batch)
+        open_turns = [turn for turn in turns if not action.results.keys() >= set(turn)]
+        asked = set(open_turns[0]) - set(action.waits) if open_turns else set()
+
+        async def one(target: Target) -> None:
+            if target in action.results:
+                return
+            found = await self._recall(action, target) if target in asked else None
+            if found is None:
+                late = self._clock.wall() >= action.began + action.wait
+                found = _GIVEN_UP if late else await self._one(action, target, gate)
+            action.results[target] = found
             self._publish(action)
-            self._store.audit(
-                who=action.who,
-                verb=action.verb,
-                target=", ".join(map(str, action.targets))[:2000],
-                result=_summary(action),
-                time=action.ended,
-            )
+
+        await self._in_turns(action, one)
+
+    async def _recall(self, action: Action, target: Target) -> ActionResult | None:
+        """What its node says became of it; None: it never came there."""
+        while True:
+            try:
+                watch = self._fleet.watch(target.node)
+                async with asyncio.timeout(_LOOK):
+                    await watch.present()
+                outcome = await watch.node.recall(action.command_id(target))
+            except TimeoutError:
+                continue  # it may have been revoked meanwhile
+            except NodeAwayError:
+                await asyncio.sleep(_LOOK)
+                continue
+            except ChapiteauError as exc:
+                late = self._clock.now() > self._opened + _JOINED
+                if isinstance(exc, UnknownNodeError) and not late:
+                    await asyncio.sleep(_LOOK)
+                    continue
+                failed = Outcome.failed(exc)
+                outcome = replace(failed, error=f"the hub ended while this ran: {exc.what}")
+            if outcome is None:
+                return None
+            return ActionResult(time=self._clock.wall(), outcome=outcome)
 
     async def _in_turns(self, action: Action, one: Callable[[Target], Awaitable[None]]) -> None:
         failed = ""
         for group in target_batches(action.targets, action.batch):
+            if action.results and not failed:
+                try:
+                    self._store.keep_action(action.number, action.record())  # which turn goes on
+                except StorageError as exc:
+                    failed = exc.what
             if failed:
                 missed = Outcome(ok=False, error="not begun", hint=failed, exit_code=4)
                 action.results.update(dict.fromkeys(group, ActionResult(outcome=missed)))
@@ -284,7 +255,11 @@ class Actions:
             overruled = watch.overruled
             async with gate:
                 outcome = await watch.node.command(
-                    action.verb, target.service, target.given(action.options), who
+                    action.verb,
+                    target.service,
+                    target.given(action.options),
+                    who,
+                    action.command_id(target),
                 )
             watch.refresh()
         except ChapiteauError as exc:
@@ -295,21 +270,26 @@ class Actions:
 
     async def _there(self, action: Action, target: Target, watch: NodeWatch) -> bool:
         """Whether the server answers, or does so in the time for which the action waits."""
-        if not watch.away_since:
+        if watch.is_present and target not in action.waits:
             return True
         # It may be back, and not yet asked again; one that is not connected says so at once.
+        found = False
         with contextlib.suppress(ChapiteauError, TimeoutError):
             async with asyncio.timeout(_LOOK):
                 await watch.node.status()
-                return True
-        if not action.wait:
-            return False
-        action.waits[target] = action.began + action.wait
-        self._publish(action)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(action.began + action.wait - self._clock.wall()):
-                await _first(watch.present(), action.withdrawn.wait())
-        return not watch.away_since
+                found = True
+        if not found and action.wait:
+            action.waits[target] = action.began + action.wait
+            self._store.keep_action(action.number, action.record())
+            self._publish(action)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(action.began + action.wait - self._clock.wall()):
+                    await _first(watch.present(), action.withdrawn.wait())
+            found = watch.is_present
+        if found and action.waits.pop(target, 0.0):
+            # Whoever finds it waiting in the file may send it: from now on it is no longer so.
+            self._store.keep_action(action.number, action.record())
+        return found
 
     def _publish(self, action: Action) -> None:
         self._bus.latest("actions", str(action.number), action.to_dict())
@@ -324,16 +304,13 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-def target_batches(targets: Sequence[Target], percent: int) -> list[list[Target]]:
-    """The targets in turns: all of so many percent of the servers (at least one) at a time."""
-    nodes = list(dict.fromkeys(t.node for t in targets))
-    size = max(1, len(nodes) * percent // 100)
-    turns = [set(nodes[i : i + size]) for i in range(0, len(nodes), size)]
-    return [[t for t in targets if t.node in turn] for turn in turns]
+_GIVEN_UP: Final = ActionResult(
+    outcome=Outcome(ok=False, error="not begun", hint="the hub ended before", exit_code=4)
+)
 
 
 def _is_away(watch: NodeWatch, now: float, withdrawn_by: str) -> ActionResult:
-    away = format_duration(max(1, round(now - watch.away_since)))
+    away = format_duration(max(1, round(now - (watch.away_since or now))))
     outcome = Outcome(
         ok=False,
         error=f"{watch.node.name} is away for {away}: nothing was sent to it"
@@ -346,11 +323,8 @@ def _is_away(watch: NodeWatch, now: float, withdrawn_by: str) -> ActionResult:
 
 
 def _summary(action: Action) -> str:
-    left = [str(target) for target in action.targets if target not in action.results]
     outcomes = [result.outcome for result in action.results.values()]
     good = sum(outcome.ok for outcome in outcomes)
     bad = [outcome.error for outcome in outcomes if not outcome.ok]
     text = f"{good} of {len(action.targets)} done"
-    if left:
-        text += f"; given up for {', '.join(left)}: the hub ended before"
     return f"{text}; {bad[0]}" if bad else text

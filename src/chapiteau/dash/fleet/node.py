@@ -141,9 +141,13 @@ class Node(Protocol):
         ...
 
     async def command(
-        self, verb: str, service: str, options: Mapping[str, Any], who: str
+        self, verb: str, service: str, options: Mapping[str, Any], who: str, command_id: str = ""
     ) -> Outcome:
-        """Do it; a refusal is an Outcome too."""
+        """Do it; a refusal is an Outcome too. The same id again gives the first one's outcome."""
+        ...
+
+    async def recall(self, command_id: str) -> Outcome | None:
+        """What became of a command; None: it never came here. Raises NotFoundError: who knows."""
         ...
 
     async def config(self, *, dry_run: bool, who: str) -> Outcome:

@@ -190,6 +190,7 @@ def quantile(before: RequestTotals, after: RequestTotals, share: float) -> float
         if count >= rank and count > below:
             if bound == float("inf"):
                 return low
-            return low + (bound - low) * (rank - below) / (count - below)
+            # Not above the bound, though rounding may say so.
+            return min(bound, low + (bound - low) * (rank - below) / (count - below))
         low, below = bound, max(below, count)
     return low

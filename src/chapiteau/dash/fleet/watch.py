@@ -117,6 +117,11 @@ class NodeWatch:
         """Ask for a fresh status soon."""
         self._stale.set()
 
+    @property
+    def is_present(self) -> bool:
+        """Whether it has answered since this hub runs, and is not away."""
+        return self._present.is_set()
+
     async def present(self) -> None:
         """Wait until it answers."""
         await self._present.wait()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import UnreachableError
+from chapiteau.core.errors import NotFoundError, UnreachableError
 from chapiteau.core.text import at_least
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.dash.fleet.fetch import fetch
@@ -244,11 +244,17 @@ class LocalNode:
             sink(message)
 
     async def command(
-        self, verb: str, service: str, options: Mapping[str, Any], who: str
+        self, verb: str, service: str, options: Mapping[str, Any], who: str, command_id: str = ""
     ) -> Outcome:
         """Do it; a refusal is an outcome as well."""
         with self._translated():
             return await self._as(who).command(verb, service, **options)
+
+    async def recall(self, command_id: str) -> Outcome | None:
+        """A supervisor knows no ids of commands."""
+        raise NotFoundError(
+            "whether it was done is not known", hint=f"look at the events of {self.name}"
+        )
 
     async def config(self, *, dry_run: bool, who: str) -> Outcome:
         """Plan or apply the project's file."""

@@ -167,6 +167,12 @@ class CommandLog:
             task.add_done_callback(lambda _: self._running.pop(command_id, None))
         return asyncio.shield(task)
 
+    async def recall(self, command_id: str) -> Outcome | None:
+        """The outcome of a command, when it has one; None: it was never accepted."""
+        if not self.knows(command_id):
+            return None
+        return await self.once(command_id, _never)
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -189,6 +195,10 @@ class CommandLog:
             (msgspec.json.encode(outcome).decode(), command_id),
         )
         return outcome
+
+
+async def _never() -> Outcome:
+    raise AssertionError("a known command is not begun")
 
 
 class CommandReceiver:

@@ -21,12 +21,12 @@ from chapiteau.dash.nodes.link import Link
 from chapiteau.run.events import EventMessage
 from chapiteau.run.logs.messages import LogMessage, Outcome, PageMessage
 
-__all__ = ["CommandDeadline", "RemoteNode"]
+__all__ = ["ACCEPT", "CommandDeadline", "RemoteNode"]
 
 _T = TypeVar("_T")
 
 _RUN: Final = 600.0  # seconds in which an accepted command may run
-_ACCEPT: Final = 30.0  # seconds in which a command must be accepted, else it expires
+ACCEPT: Final = 30.0  # seconds in which a command must be accepted, else it expires
 _TIMEOUTS: Final = {"fetch": 20.0, "config": 600.0}  # seconds
 _TIMEOUT: Final = 10.0
 
@@ -147,19 +147,24 @@ class RemoteNode:
         await self._open().stream_to("stats", {"after": after}, sink)
 
     async def command(
-        self, verb: str, service: str, options: Mapping[str, Any], who: str
+        self, verb: str, service: str, options: Mapping[str, Any], who: str, command_id: str = ""
     ) -> Outcome:
         """Do it at most once."""
         command = NodeCommand(
-            id=secrets.token_hex(12),
+            id=command_id or secrets.token_hex(12),
             verb=verb,
             service=service,
             options=dict(options),
             who=who,
-            ttl=_ACCEPT,
+            ttl=ACCEPT,
             fence=self._fence(),
         )
         return await self.send(command, lambda: None)
+
+    async def recall(self, command_id: str) -> Outcome | None:
+        """What became of a command; None: the node never accepted it."""
+        found = await self._open().call("recall", {"id": command_id}, timeout=_RUN)
+        return None if found is None else self._decode(found, Outcome)
 
     async def send(self, command: NodeCommand, accepted: Callable[[], None]) -> Outcome:
         """The outcome; `accepted` is called when the node has accepted it."""

@@ -65,6 +65,7 @@ class NodeRequestHandler:
             "logs": lambda args: self._node.logs({k: str(v) for k, v in args.items()}),
             "stats": lambda args: self._replay.stats(int(args.get("after", -1))),
             "command": self._command,
+            "recall": lambda args: self.commands.log.recall(str(args["id"])),
         }
 
     async def follow(self, states: AsyncGenerator[Any, None]) -> None:

@@ -13,7 +13,8 @@ from msgspec import Meta, Struct
 from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.dash.auth.access import VERBS, Caller, Role, allowed
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
-from chapiteau.dash.fleet.actions import LONGEST_WAIT, ActionView, Target
+from chapiteau.dash.fleet.action import ActionView, Target
+from chapiteau.dash.fleet.actions import LONGEST_WAIT
 from chapiteau.dash.fleet.documents import DocumentView
 from chapiteau.dash.fleet.fetch import SAFE_METHODS
 from chapiteau.dash.fleet.fleet import NodeEvent
@@ -230,9 +231,10 @@ async def _mute(hub: Hub, caller: Caller, query: _Mute) -> None:
     if watch is None:
         raise NotFoundError(f"no problem {key[:100]!r}", hint="it may be over")
     now = hub.clock.wall()
-    hub.store.mute(key, now + 60 * minutes, caller.name, now)
+    with hub.audited(caller, "mute", key) as result:
+        hub.store.mute(key, now + 60 * minutes, caller.name, now)
+        result(f"for {minutes} minutes" if minutes else "unmuted")
     hub.fleet.set_mutes(hub.store.mutes())
-    hub.audit(caller, "mute", key, f"for {minutes} minutes" if minutes else "unmuted")
     hub.fleet.state_changed(watch)
 
 
@@ -249,13 +251,17 @@ async def _config(hub: Hub, caller: Caller, query: _Config) -> Outcome:
     """
     if query.apply:
         authorize(caller, "apply")
-    node = hub.fleet.watch(query.node).node
-    outcome = await asyncio.shield(
-        asyncio.ensure_future(node.config(dry_run=not query.apply, who=f"dash:{caller.name}"))
-    )
-    if query.apply:
-        hub.audit(caller, "apply", query.node, "ok" if outcome.ok else outcome.error)
-    return outcome
+    node, who = hub.fleet.watch(query.node).node, f"dash:{caller.name}"
+
+    async def apply() -> Outcome:
+        with hub.audited(caller, "apply", query.node) as result:
+            outcome = await node.config(dry_run=False, who=who)
+            result("ok" if outcome.ok else outcome.error)
+        return outcome
+
+    if not query.apply:
+        return await node.config(dry_run=True, who=who)
+    return await asyncio.shield(asyncio.ensure_future(apply()))
 
 
 class _Audit(Query, frozen=True):
@@ -299,8 +305,9 @@ async def _set_desired(hub: Hub, caller: Caller, query: _SetDesired) -> DesiredS
         raise RefusedError(f"{query.node} does not follow this hub: {watch.overruled}")
     before = await cluster.states.get(query.node)
     desired = msgspec.structs.replace(before, services=services, who=caller.name)
-    made = await cluster.states.put(desired, expect=query.expect)
-    hub.audit(caller, "want", query.node, f"generation {made.generation}: {services}"[:2000])
+    with hub.audited(caller, "want", query.node) as result:
+        made = await cluster.states.put(desired, expect=query.expect)
+        result(f"generation {made.generation}: {services}")
     return made
 
 
@@ -344,8 +351,11 @@ async def _try(hub: Hub, caller: Caller, query: _Try) -> ServiceResponse:
         headers=query.headers or {},
         body=query.body or "",
     )
-    answer = await hub.fleet.watch(query.node).node.fetch(request)
-    if request.method.upper() not in SAFE_METHODS:
-        target = f"{query.node}/{request.service} {request.method} {request.path}"
-        hub.audit(caller, "try", target[:500], str(answer.status))
+    node = hub.fleet.watch(query.node).node
+    if request.method.upper() in SAFE_METHODS:
+        return await node.fetch(request)
+    target = f"{query.node}/{request.service} {request.method} {request.path}"
+    with hub.audited(caller, "try", target[:500]) as result:
+        answer = await node.fetch(request)
+        result(str(answer.status))
     return answer

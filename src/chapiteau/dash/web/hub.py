@@ -1,5 +1,7 @@
 """The hub: every part of it, put together once."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.operations import OperationStats
 from chapiteau.dash.nodes.cluster import ClusterRuntime
 from chapiteau.dash.settings import Dash
-from chapiteau.dash.store import Store
+from chapiteau.dash.store import StorageError, Store
 
 __all__ = ["Hub"]
 
@@ -40,10 +42,24 @@ class Hub:
     alerts: AlertDispatcher | None = None  # None: nobody is told
     reports: Path  # the run folder, where load results lie
 
-    def audit(self, caller: Caller, verb: str, target: str, result: str) -> None:
-        """Append who did what to the audit trail."""
-        now = self.clock.wall()
-        self.store.audit(who=caller.name, verb=verb, target=target, result=result, time=now)
+    @contextlib.contextmanager
+    def audited(self, caller: Caller, verb: str, target: str) -> Iterator[Callable[[str], None]]:
+        """Who does what, in the audit trail before it is done. Raises StorageError.
+
+        Yields a function that takes the result; an error of the body is its result otherwise.
+        When the hub ends meanwhile the line stays open, and the next start says so.
+        """
+        now, results = self.clock.wall(), list[str]()
+        seq = self.store.audit(who=caller.name, verb=verb, target=target, result="", time=now)
+        try:
+            yield results.append
+        except Exception as exc:
+            results.append(f"failed: {exc}")
+            raise
+        finally:
+            if results:
+                with contextlib.suppress(StorageError):  # it was done, or not, all the same
+                    self.store.conclude(seq, results[-1][:2000])
 
     async def open(self) -> None:
         """Let nodes in, and begin to tell of problems. Raises ChapiteauError when it can't be."""
@@ -51,6 +67,7 @@ class Hub:
             await self.cluster.open()
         if self.alerts is not None:
             self.alerts.open()
+        self.actions.open()
 
     async def close(self) -> None:
         """Stop everything, in reverse order."""

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec.structs import asdict
 
-from chapiteau.core.errors import NotFoundError, RefusedError
+from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.auth.access import Caller
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.web.hub import Hub
@@ -137,8 +137,10 @@ class _Run(Query, frozen=True):
 @call("POST", "/api/load/live/{run}/stop", "steer")
 async def _stop(hub: Hub, caller: Caller, query: _Run) -> None:
     """End a running test; it judges and stores what it has, with the caller's name."""
-    _running(query.run, await asyncio.to_thread(client.stop, hub.reports, query.run, caller.name))
-    hub.audit(caller, "load stop", query.run, "asked")
+    with hub.audited(caller, "load stop", query.run) as result:
+        found = await asyncio.to_thread(client.stop, hub.reports, query.run, caller.name)
+        _running(query.run, found)
+        result("asked")
 
 
 class _Mark(_Run, frozen=True):
@@ -159,8 +161,9 @@ async def _mark(hub: Hub, caller: Caller, query: _Mark) -> None:
     def mark() -> bool:
         return client.mark(hub.reports, query.run, text, who=caller.name, time=time)
 
-    _running(query.run, await asyncio.to_thread(mark))
-    hub.audit(caller, "load mark", query.run, text)
+    with hub.audited(caller, "load mark", query.run) as result:
+        _running(query.run, await asyncio.to_thread(mark))
+        result(text)
 
 
 class _Add(_Run, frozen=True):
@@ -179,12 +182,9 @@ async def _add(hub: Hub, caller: Caller, query: _Add) -> dict[str, Any]:
         )
         return dict(added)
 
-    try:
+    with hub.audited(caller, "load add", query.run) as result:
         found = await asyncio.to_thread(add)
-    except RefusedError as exc:
-        hub.audit(caller, "load add", query.run, f"{more}: {exc.what}")
-        raise
-    hub.audit(caller, "load add", query.run, more)
+        result(more)
     return found
 
 
@@ -199,8 +199,9 @@ async def _baseline(hub: Hub, caller: Caller, query: _Baseline) -> None:
     def set_baseline() -> None:
         client.set_baseline(hub.reports, query.id, who=caller.name, on=query.on)
 
-    await asyncio.to_thread(set_baseline)
-    hub.audit(caller, "load baseline", str(query.id), "set" if query.on else "cleared")
+    with hub.audited(caller, "load baseline", str(query.id)) as result:
+        await asyncio.to_thread(set_baseline)
+        result("set" if query.on else "cleared")
 
 
 def _running(run: str, found: bool) -> None:

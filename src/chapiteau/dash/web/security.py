@@ -18,6 +18,7 @@ from chapiteau.core.errors import (
 )
 from chapiteau.dash.auth.access import Caller, allowed, host_allowed, origin_allowed
 from chapiteau.dash.errors import LoginError, NotAllowedError
+from chapiteau.dash.store import StorageError
 from chapiteau.dash.web.hub import Hub
 
 __all__ = [
@@ -90,8 +91,9 @@ _STATUS: Final[tuple[tuple[type[ChapiteauError], int], ...]] = (
     (UsageError, 400),
     (UnreachableError, 503),
     (TimedOutError, 504),
+    (StorageError, 507),
 )
-_BY_EXIT_CODE: Final = {kind.exit_code: status for kind, status in _STATUS}
+_BY_EXIT_CODE: Final = {kind.exit_code: status for kind, status in _STATUS if status < 507}
 
 
 class Site:

@@ -13,7 +13,7 @@ from textual.widgets import Button, OptionList, Static
 
 from chapiteau.dash.cli.top.source import Source
 from chapiteau.dash.cli.top.view import ServiceRow
-from chapiteau.dash.fleet.actions import Target
+from chapiteau.dash.fleet.action import Target
 from chapiteau.dash.fleet.problem import command_line
 
 __all__ = ["ActionApp", "ChoiceDialog", "ConfirmDialog", "KeysDialog"]

@@ -15,7 +15,7 @@ from aiohttp import WSMsgType
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import HubGoneError, LoginError
-from chapiteau.dash.fleet.actions import Action, ActionResult, Target
+from chapiteau.dash.fleet.action import Action, ActionResult, Target
 from chapiteau.dash.fleet.bus import Bus, Viewer
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.node import Node, line_columns

@@ -26,8 +26,9 @@ from chapiteau.dash.nodes.nats.connection import NatsAddress, NatsConnection, co
 from chapiteau.dash.nodes.nats.line import NatsLine
 from chapiteau.dash.nodes.nats.names import subject_token
 from chapiteau.dash.nodes.nats.stores import NatsDesiredState, NatsLeases
-from chapiteau.dash.nodes.remote import CommandDeadline, RemoteNode
+from chapiteau.dash.nodes.remote import ACCEPT, CommandDeadline, RemoteNode
 from chapiteau.run.events import EventMessage
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["NatsNode", "NatsRuntime", "node_names_at", "remove_node"]
 
@@ -70,6 +71,14 @@ class NatsNode(RemoteNode):
                     await subscription.unsubscribe()
         except (NatsError, OSError) as exc:
             raise NodeAwayError(f"{self.name}: no events from NATS ({exc})") from exc
+
+    async def recall(self, command_id: str) -> Outcome | None:
+        """A command may still lie in the stream: until it has expired, it may yet be accepted."""
+        for _ in range(round(ACCEPT / _RESEND) + 1):
+            if (found := await super().recall(command_id)) is not None:
+                return found
+            await asyncio.sleep(_RESEND)
+        return None
 
     async def _next(self, subscription: Any, connection: int) -> Any:
         while True:
