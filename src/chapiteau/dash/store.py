@@ -20,6 +20,7 @@ __all__ = [
     "open_database",
     "transaction",
     "version",
+    "writing",
 ]
 
 _SCHEMA: Final = """
@@ -66,9 +67,10 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous=FULL")
         database.executescript(schema)
     except sqlite3.DatabaseError as exc:
-        raise ChapiteauError(
-            f"{path}: not usable ({exc})", hint="move it away; the dashboard makes a new one"
-        ) from exc
+        broken = exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        cure = "move it away; the dashboard makes a new one"
+        room = "see that its disk has room, and that this user may write there"
+        raise ChapiteauError(f"{path}: not usable ({exc})", hint=cure if broken else room) from exc
     return database
 
 
@@ -99,13 +101,13 @@ class StorageError(ChapiteauError):
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """A disk that takes nothing is an error for people."""
     try:
         yield
-    except sqlite3.OperationalError as exc:
+    except (OSError, sqlite3.OperationalError) as exc:
         raise StorageError(
-            f"the hub can't write what it is about to do: {exc}",
+            f"the hub can't store what it is about to do: {exc}",
             hint="free some disk space where the hub runs",
         ) from exc
 
@@ -281,7 +283,7 @@ class Store:
 
         Raises StorageError; then nothing may be done.
         """
-        with _told(), transaction(self._db):
+        with writing(), transaction(self._db):
             audit = self._audit(who=account, time=time, result="", **line)
             made = self._db.execute(
                 "INSERT INTO action (who, key, audit, record) VALUES (?, ?, ?, ?)",
@@ -292,12 +294,12 @@ class Store:
 
     def keep_action(self, number: int, record: str) -> None:
         """Keep how far it has come. Raises StorageError."""
-        with _told():
+        with writing():
             self._db.execute("UPDATE action SET record = ? WHERE number = ?", (record, number))
 
     def end_action(self, number: int, record: str, result: str, keep: int) -> None:
         """Keep how it ended, here and in its line; forget all but the last. Raises StorageError."""
-        with _told(), transaction(self._db):
+        with writing(), transaction(self._db):
             self._db.execute(
                 "UPDATE audit SET result = ? WHERE seq ="
                 " (SELECT audit FROM action WHERE number = ?)",
@@ -334,12 +336,12 @@ class Store:
 
         Raises StorageError.
         """
-        with _told():
+        with writing():
             return self._audit(who=who, verb=verb, target=target, result=result, time=time)
 
     def conclude(self, seq: int, result: str) -> None:
         """What came of it. Raises StorageError."""
-        with _told():
+        with writing():
             self._db.execute("UPDATE audit SET result = ? WHERE seq = ?", (result, seq))
 
     def conclude_lost(self) -> None:

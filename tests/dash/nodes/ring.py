@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self
 
+from chapiteau.dash.auth.audit_trail import AuditTrail
 from chapiteau.dash.fleet.bus import Bus
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.nodes.agent import NodeAgent
@@ -22,6 +23,7 @@ from chapiteau.dash.nodes.node_state import CommandLog, CommandReceiver, Desired
 from chapiteau.dash.nodes.registry import JoinToken, Registry, base32
 from chapiteau.dash.nodes.request_handler import NodeRequestHandler
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
+from chapiteau.dash.store import Store
 from chapiteau.io.clock import SystemClock
 
 
@@ -54,6 +56,7 @@ class Ring:
         self.fleet = Fleet(self.bus, clock=self.clock, chance=Random(1), history=0)
         self.registry = Registry(folder / "hub.sqlite3")
         self.states = SqliteDesiredState(folder / "hub.sqlite3")
+        self.store = Store(folder / "hub.sqlite3")
         self.leases = SqliteLeases(folder / "hub.sqlite3", self.clock)
         self.authority = CertificateAuthority(folder / "hub", self.clock)
         self.listener = self._gate()
@@ -61,7 +64,6 @@ class Ring:
 
     def _gate(self) -> NodeListener:
         self.leadership = Leadership(self.leases, "ring")
-        self.audited: list[tuple[str, str, str, str]] = []
         return NodeListener(
             self.fleet,
             self.registry,
@@ -69,7 +71,7 @@ class Ring:
             self.clock,
             states=self.states,
             leadership=self.leadership,
-            audit=lambda *line: self.audited.append(line),
+            trail=AuditTrail(self.store, self.clock),
         )
 
     async def open(self, port: int = 0) -> None:
@@ -87,8 +89,14 @@ class Ring:
     async def close(self) -> None:
         await self.listener.close()
         await self.fleet.close()
-        for part in (self.registry, self.states, self.leases):
+        for part in (self.registry, self.states, self.leases, self.store):
             part.close()
+
+    @property
+    def audited(self) -> list[tuple[str, str, str, str]]:
+        """The audit trail, newest first: by whom, what, on what, with which result."""
+        trail = self.store.audit_trail()
+        return [(e["who"], e["verb"], e["target"], e["result"]) for e in trail]
 
     def token(self, seconds: float = 3600.0, replaces: str = "") -> JoinToken:
         made = JoinToken(

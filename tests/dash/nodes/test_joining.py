@@ -185,7 +185,10 @@ async def test_a_token_does_not_take_a_live_nodes_name(ring: Any, memory: Any) -
         await ring.join("n2", token=token)  # the token was not spent
     async with ring.agent(membership, memory) as agent:  # its papers are good as before
         await wait_for_async(agent.connected.is_set)
-    assert ring.audited == []
+    joined, refused, _ = ring.audited
+    by = f"token {token.id} from 127.0.0.1"
+    assert joined == (by, "join", "n2", "ok")
+    assert refused == (by, "join", "n1", "a node called n1 has joined already")
 
 
 async def test_two_tokens_for_one_new_name_let_one_in(ring: Any) -> None:
@@ -209,7 +212,7 @@ async def test_a_replacement_is_an_event_a_problem_and_an_audit_line(
     watch, who = ring.fleet.watch("n1"), f"token {token.id} from 127.0.0.1"
     (event,) = [event for event in watch.events if event["kind"] == "node.replaced"]
     assert event["who"] == who
-    assert ring.audited == [(who, "join", "n1", "replaced the node of that name")]
+    assert ring.audited[0] == (who, "join", "n1", "replaced the node of that name")
     (problem,) = [p for p in ring.fleet.problems(watch) if p.kind == "replaced"]
     assert who in problem.cause
     await ring.reopen()  # it stays in sight over a restart of the hub, for a day
@@ -224,7 +227,7 @@ async def test_a_node_whose_certificate_expired_joins_with_any_token(ring: Any) 
     await ring.join("n1")
     ring.clock.ahead = 31 * 86_400
     await ring.join("n1")
-    assert ring.audited == []
+    assert [line[1:] for line in ring.audited] == [("join", "n1", "ok")] * 2
 
 
 async def test_papers_of_before_a_second_join_are_void(ring: Any, memory: Any) -> None:

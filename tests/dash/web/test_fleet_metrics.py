@@ -93,8 +93,11 @@ async def test_of_two_pages_that_want_something_else_the_second_is_told(fleet: H
         async with page.get("/api/wanted?node=nobody") as answer:
             assert answer.status == 404
         async with page.get("/api/audit") as answer:
-            (entry,) = (await answer.json())["entries"]
-            assert (entry["who"], entry["verb"], entry["target"]) == ("local", "want", "alpha")
+            refused, entry, _login = (await answer.json())["entries"]
+        for line in (refused, entry):
+            assert (line["who"], line["verb"], line["target"]) == ("local", "want", "alpha")
+        assert refused["result"].startswith("failed: ")
+        assert entry["result"].startswith("generation 1: ")
 
 
 async def test_a_page_without_nodes_wants_nothing(house: House) -> None:

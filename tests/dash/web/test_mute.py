@@ -52,6 +52,7 @@ async def test_muting_is_kept_shown_audited_and_undone(house: Any) -> None:
     assert [e["result"] for e in house.hub.store.audit_trail(0)] == [
         "unmuted",
         "for 60 minutes",
+        "by link",
     ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chapiteau.core.errors import NotFoundError, UsageError
-from chapiteau.dash.cli.options import CONFIG, JSON, open_store, print_rows, run_server
+from chapiteau.dash.cli.options import CONFIG, JSON, audit, open_store, print_rows, run_server
 from chapiteau.dash.errors import HubGoneError
 from chapiteau.io.console import print_json
 
@@ -47,6 +47,7 @@ def add(name: str, role: str, password_stdin: bool, config: Path | None) -> None
         raise UsageError(f"not a name: {name!r}", hint="1 to 64 printable characters")
     password = _password(password_stdin)
     hashed, now = hash_password(password), SystemClock().wall()
+    audit(project, "account", name, f"added or changed: {role}")
     with open_store(project) as store:
         is_known = store.account(name) is not None
         store.keep_account(name, int(Role[role.upper()]), hashed, now)
@@ -61,10 +62,13 @@ def remove(name: str, config: Path | None) -> None:
     """Remove an account and end its sessions; an open page closes within seconds."""
     from chapiteau.dash.project import read_project
 
-    with open_store(read_project(config)) as store:
-        known = store.drop_account(name)
-    if not known:
-        raise NotFoundError(f"there is no account {name!r}", hint="see chapiteau dash user list")
+    project = read_project(config)
+    with open_store(project) as store:
+        if store.account(name) is None:
+            hint = "see chapiteau dash user list"
+            raise NotFoundError(f"there is no account {name!r}", hint=hint)
+        audit(project, "account", name, "removed")
+        store.drop_account(name)
 
 
 @user.command("list")

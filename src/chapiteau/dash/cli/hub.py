@@ -11,6 +11,7 @@ from chapiteau.dash.cli.hub_maintenance import backup, restore, rotate, take_ove
 from chapiteau.dash.cli.options import (
     CONFIG,
     JSON,
+    audit,
     embedded_only,
     open_registry,
     print_rows,
@@ -89,6 +90,7 @@ def token(config: Path | None, lifetime: str, replace: str | None, as_json: bool
     from chapiteau.dash.nodes.cluster import authority_of
     from chapiteau.dash.nodes.registry import JoinToken, base32, node_name
     from chapiteau.dash.project import read_project
+    from chapiteau.dash.store import writing
     from chapiteau.io.clock import SystemClock
 
     project, clock = read_project(config), SystemClock()
@@ -103,16 +105,19 @@ def token(config: Path | None, lifetime: str, replace: str | None, as_json: bool
         raise UsageError(f"--for: {exc}") from None
     name = node_name(replace) if replace else ""
     authority = authority_of(project, clock)
-    authority.ensure()
+    with writing():
+        authority.ensure()
     made = JoinToken(
         ca=authority.hash(),
         id=base32(secrets.token_bytes(5)),
         secret=base32(secrets.token_bytes(16)),
     )
     expires = clock.wall() + seconds
+    instead = f", to take the place of {name}" if name else ""
     with open_registry(project) as registry:
         if name and all(node.name != name or node.revoked for node in registry.nodes()):
             raise NotFoundError(f"there is no node {name!r}", hint="see chapiteau hub nodes")
+        audit(project, "token", f"token {made.id}", f"made, for {lifetime}{instead}")
         registry.add_token(made, expires, name)
     address = project.hub.address or f"{socket.gethostname()}:{project.hub.port}"
     if as_json:
@@ -183,6 +188,8 @@ def revoke(name: str, config: Path | None) -> None:
         _nats_revoke(project, name)
         return
     with open_registry(project) as registry:
+        if any(node.name == name and not node.revoked for node in registry.nodes()):
+            audit(project, "revoke", name, "ok")
         registry.revoke(name, SystemClock().wall())
     click.echo(f"{name} is shut out; to let it in again: chapiteau hub token", err=True)
 

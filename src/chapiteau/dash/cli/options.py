@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONFIG",
     "JSON",
+    "audit",
     "embedded_only",
     "open_registry",
     "open_store",
@@ -36,18 +38,32 @@ CONFIG = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
-def open_store(project: "Project") -> "contextlib.closing[Store]":
-    """The hub's file, to be used in `with`."""
-    from chapiteau.dash.store import Store
+@contextlib.contextmanager
+def open_store(project: "Project") -> "Iterator[Store]":
+    """The hub's file, to be used in `with`. Raises StorageError where it takes nothing."""
+    from chapiteau.dash.store import Store, writing
 
-    return contextlib.closing(Store(project.store))
+    with writing(), contextlib.closing(Store(project.store)) as store:
+        yield store
 
 
-def open_registry(project: "Project") -> "contextlib.closing[Registry]":
-    """The hub's nodes and tokens, to be used in `with`."""
+@contextlib.contextmanager
+def open_registry(project: "Project") -> "Iterator[Registry]":
+    """The hub's nodes and tokens, to be used in `with`. Raises StorageError."""
     from chapiteau.dash.nodes.registry import Registry
+    from chapiteau.dash.store import writing
 
-    return contextlib.closing(Registry(project.store))
+    with writing(), contextlib.closing(Registry(project.store)) as registry:
+        yield registry
+
+
+def audit(project: "Project", verb: str, target: str, result: str) -> None:
+    """A line of the hub's audit trail, before it is done. Raises StorageError."""
+    from chapiteau.io.clock import SystemClock
+
+    now, by = SystemClock().wall(), f"{getpass.getuser()} (command line)"
+    with open_store(project) as store:
+        store.audit(who=by, verb=verb, target=target, result=result, time=now)
 
 
 def embedded_only(project: "Project", what: str, hint: str) -> None:

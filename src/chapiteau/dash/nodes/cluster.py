@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from chapiteau.core.clock import Clock
+from chapiteau.dash.auth.audit_trail import AuditTrail
 from chapiteau.dash.errors import PortTakenError
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.nodes.certificates import CertificateAuthority, CertificateLifetimes
@@ -43,7 +44,6 @@ class EmbeddedRuntime:
 
     def __init__(self, project: Project, fleet: Fleet, *, holder: str, clock: Clock) -> None:
         self._settings = project.hub
-        self._clock = clock
         self._store = Store(project.store)
         self._registry = Registry(project.store)
         self.states = SqliteDesiredState(project.store)
@@ -57,7 +57,7 @@ class EmbeddedRuntime:
             clock,
             states=self.states,
             leadership=self.leadership,
-            audit=self._audit,
+            trail=AuditTrail(self._store, clock),
         )
 
     @property
@@ -74,10 +74,6 @@ class EmbeddedRuntime:
             raise PortTakenError(
                 f"cannot listen for nodes on {host}:{port}: {exc}", hint="set another hub.port"
             ) from exc
-
-    def _audit(self, who: str, verb: str, target: str, result: str) -> None:
-        now = self._clock.wall()
-        self._store.audit(who=who, verb=verb, target=target, result=result, time=now)
 
     async def close(self) -> None:
         """Hang up, give the lease back, close the file."""

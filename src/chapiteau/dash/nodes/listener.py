@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, RefusedError
+from chapiteau.dash.auth.audit_trail import AuditTrail
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.problem import make_problem
@@ -45,7 +46,7 @@ class NodeListener:
         *,
         states: SqliteDesiredState,
         leadership: Leadership,
-        audit: Callable[[str, str, str, str], None] = lambda *_: None,
+        trail: AuditTrail,
     ) -> None:
         self._fleet = fleet
         self._registry = registry
@@ -53,7 +54,7 @@ class NodeListener:
         self._clock = clock
         self._states = states
         self.leadership = leadership
-        self._audit = audit  # called with actor, verb, target and result
+        self._trail = trail
         self._nodes: dict[str, RemoteNode] = {}
         self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
         self._strangers = 0
@@ -124,7 +125,12 @@ class NodeListener:
         peer = writer.get_extra_info("peername") or ("an unknown address",)
 
         async def join(args: Args) -> dict[str, Any]:
-            return await self._join(args, str(peer[0]))
+            try:
+                return await self._join(args, str(peer[0]))
+            except RefusedError as exc:  # an unknown token and a taken name are such, too
+                by, name = f"token {args['id']} from {peer[0]}", str(args["name"])
+                self._trail.refuse(by, "join", name, exc.what, address=str(peer[0]))
+                raise
 
         link = Link(reader, writer, {"ca": self._ca, "join": join}, name="stranger")
         try:
@@ -209,12 +215,13 @@ class NodeListener:
             name, signed.serial, signed.expires, now, replaces=replaces, actor=who
         )
         self._node(name)
+        result = "replaced the node of that name" if replaced else "ok"
+        self._trail.note(who, "join", name, result)
         if replaced:
             self._tell_of_replacement(name, who, now)
         return {"certificate": signed.pem, "name": name}
 
     def _tell_of_replacement(self, name: str, who: str, now: float) -> None:
-        self._audit(who, "join", name, "replaced the node of that name")
         text = f"another server has taken the place of {name}"
         self._fleet.watch(name).happened_here(
             {"seq": 0, "time": now, "kind": "node.replaced", "who": who, "text": text}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.auth.access import Caller
+from chapiteau.dash.auth.audit_trail import AuditTrail
 from chapiteau.dash.auth.oidc import IdentityProvider
 from chapiteau.dash.auth.sessions import Sessions
 from chapiteau.dash.fleet.actions import Actions
@@ -36,6 +37,7 @@ class Hub:
     operations: OperationStats
     sessions: Sessions
     store: Store
+    trail: AuditTrail
     provider: IdentityProvider | None  # of identities
     cluster: ClusterRuntime | None  # None: a page for this server alone
     metrics_token: str = ""  # "": only with a session

@@ -1,18 +1,27 @@
 """Logging in and out: by a link, a password or an identity provider."""
 
+import contextlib
 import hmac
 import re
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
-from chapiteau.dash.auth.access import true_address
 from chapiteau.dash.auth.oidc import IdentityProvider
-from chapiteau.dash.errors import LoginError
+from chapiteau.dash.errors import LoginError, NotAllowedError
 from chapiteau.dash.web.routes import json_body
-from chapiteau.dash.web.security import HUB, SITE, cookie_name, require, set_session
+from chapiteau.dash.web.security import (
+    CALLER,
+    HUB,
+    SITE,
+    address_of,
+    cookie_name,
+    require,
+    set_session,
+)
 
 __all__ = ["login", "login_methods", "logout", "oidc_done", "oidc_start"]
 
@@ -27,24 +36,43 @@ _PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
 async def login(request: web.Request) -> web.Response:
     """POST /api/login {"token": …} or {"name": …, "password": …}: sets the session cookie."""
     body = await json_body(request)
-    hub = request.app[HUB]
-    sessions, forwarded = hub.sessions, request.headers.getall("X-Forwarded-For", ())
-    address = true_address(request.remote or "", forwarded, hub.settings.proxies)
-    if "name" in body:
-        session_id = await sessions.use_password(
-            str(body["name"]), str(body.get("password", "")), address
-        )
-    else:
-        session_id = sessions.use_token(str(body.get("token", "")), address)
+    sessions, address = request.app[HUB].sessions, address_of(request)
+    name = str(body.get("name", ""))[:100]
+    with _noting_failure(request, name):
+        if "name" in body:
+            password = str(body.get("password", ""))
+            session_id = await sessions.use_password(str(body["name"]), password, address)
+        else:
+            session_id = sessions.use_token(str(body.get("token", "")), address)
     response = web.json_response({"ok": True})
-    set_session(request, response, session_id)
+    _let_in(request, response, session_id, "password" if "name" in body else "link")
     return response
+
+
+@contextlib.contextmanager
+def _noting_failure(request: web.Request, name: str = "") -> Iterator[None]:
+    try:
+        yield
+    except (LoginError, NotAllowedError) as exc:
+        address = address_of(request)
+        trail = request.app[HUB].trail
+        trail.refuse(name or address, "login", address, f"failed: {exc.what}", address=address)
+        raise
+
+
+def _let_in(request: web.Request, response: web.Response, session_id: str, way: str) -> None:
+    hub = request.app[HUB]
+    caller = hub.sessions.caller(session_id)
+    hub.trail.note(caller.name if caller else "", "login", address_of(request), f"by {way}")
+    set_session(request, response, session_id)
 
 
 @require("see")
 async def logout(request: web.Request) -> web.Response:
     """POST /api/logout."""
-    request.app[HUB].sessions.end(request.cookies.get(cookie_name(request), ""))
+    hub = request.app[HUB]
+    hub.sessions.end(request.cookies.get(cookie_name(request), ""))
+    hub.trail.note(request[CALLER].name, "logout", address_of(request), "ok")
     response = web.json_response({"ok": True})
     response.del_cookie(cookie_name(request), path="/")
     return response
@@ -84,14 +112,15 @@ async def oidc_done(request: web.Request) -> web.StreamResponse:
             raise LoginError(
                 "this login was begun in another browser", hint="try again from the page"
             )
-        caller = await provider.finish(state, query.get("code", ""))
+        with _noting_failure(request):
+            caller = await provider.finish(state, query.get("code", ""))
     except ChapiteauError as exc:
         return _back_to_the_door(request, exc)
     place = _own_path(unquote(request.cookies.get(_NEXT, "/")))
     response = web.Response(status=303, headers={"Location": place})
     for name in (_STATE, _NEXT):
         response.del_cookie(name, path="/api/oidc")
-    set_session(request, response, request.app[HUB].sessions.begin(caller))
+    _let_in(request, response, request.app[HUB].sessions.begin(caller), "identity provider")
     return response
 
 

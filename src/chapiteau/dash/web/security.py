@@ -16,7 +16,13 @@ from chapiteau.core.errors import (
     UnreachableError,
     UsageError,
 )
-from chapiteau.dash.auth.access import Caller, allowed, host_allowed, origin_allowed
+from chapiteau.dash.auth.access import (
+    Caller,
+    allowed,
+    host_allowed,
+    origin_allowed,
+    true_address,
+)
 from chapiteau.dash.errors import LoginError, NotAllowedError
 from chapiteau.dash.store import StorageError
 from chapiteau.dash.web.hub import Hub
@@ -29,6 +35,7 @@ __all__ = [
     "SITE",
     "Site",
     "add_headers",
+    "address_of",
     "authorize",
     "cookie_name",
     "guard",
@@ -145,6 +152,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         _check_origin(request)
         response = await handler(request)
     except ChapiteauError as exc:
+        _note_refusal(request, exc)
         response = _problem(exc)
     except web.HTTPException as exc:
         if exc.status < 400:
@@ -177,8 +185,8 @@ def require(verb: str) -> Callable[[Handler], Handler]:
             caller = _caller(request)
             if caller is None:
                 raise LoginError("log in first", hint="get a link: chapiteau dash url")
-            authorize(caller, verb)
             request[CALLER] = caller
+            authorize(caller, verb)
             return await handler(request)
 
         return checked
@@ -189,6 +197,28 @@ def require(verb: str) -> Callable[[Handler], Handler]:
 def _caller(request: web.Request) -> Caller | None:
     session_id = request.cookies.get(cookie_name(request), "")
     return request.app[HUB].sessions.caller(session_id) if session_id else None
+
+
+def address_of(request: web.Request) -> str:
+    """Where it comes from, behind proxies of ours."""
+    forwarded = request.headers.getall("X-Forwarded-For", ())
+    return true_address(request.remote or "", forwarded, request.app[HUB].settings.proxies)
+
+
+def _note_refusal(request: web.Request, error: ChapiteauError) -> None:
+    """Who was not let in, or may not do it. Failed logins are noted where they fail."""
+    if not isinstance(error, LoginError | NotAllowedError) or request.path == "/api/login":
+        return
+    if isinstance(error, LoginError) and request.method in _SAFE and not _is_upgrade(request):
+        return  # a page that asks whether it is logged in
+    address, caller = address_of(request), request.get(CALLER)
+    actor = caller.name if caller else address
+    did = f"{request.method} {request.path}"[:200]
+    request.app[HUB].trail.refuse(actor, "refused", did, error.what, address=address)
+
+
+def _is_upgrade(request: web.Request) -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def _check_host(request: web.Request) -> None:
@@ -202,7 +232,7 @@ def _check_host(request: web.Request) -> None:
 
 
 def _check_origin(request: web.Request) -> None:
-    websocket = request.headers.get("Upgrade", "").lower() == "websocket"
+    websocket = _is_upgrade(request)
     if request.method in _SAFE and not websocket:
         return
     if not origin_allowed(

@@ -17,6 +17,7 @@ from aiohttp import web
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, RefusedError, UsageError
 from chapiteau.core.problems import raise_problems
+from chapiteau.dash.auth.audit_trail import AuditTrail
 from chapiteau.dash.auth.oidc import IdentityProvider
 from chapiteau.dash.auth.sessions import Sessions
 from chapiteau.dash.errors import PortTakenError
@@ -165,6 +166,7 @@ class Server:
             operations=OperationStats(fleet, clock),
             sessions=Sessions(store, clock, dash, self.tell_address),
             store=store,
+            trail=AuditTrail(store, clock),
             provider=self._provider(),
             metrics_token=metrics_token(self.project),
             alerts=make_alert_dispatcher(self.project, fleet, store, clock, self._chance),
