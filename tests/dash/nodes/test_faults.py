@@ -13,6 +13,8 @@ import pytest
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import NodeAwayError
+from chapiteau.dash.fleet.watch import clock_shift
+from chapiteau.dash.nodes import link
 from chapiteau.dash.nodes.agent import _RETRY, _SPREAD
 from chapiteau.dash.nodes.contract import DesiredServices
 from chapiteau.dash.nodes.embedded import SqliteDesiredState, SqliteLeases
@@ -199,6 +201,45 @@ async def test_a_clock_that_is_nine_minutes_wrong_is_told_and_tolerated(
         assert (await watch.node.command("reload", "web", {}, "ana")).ok is True
         (told,) = [t for t in ring.fleet.view(watch)["problems"] if "clock" in t["what"]]
         assert ("ahead of" if ahead > 0 else "behind") in told["what"]
+
+
+@pytest.mark.parametrize("ahead", [600.0, -600.0])
+async def test_what_a_wrong_clock_dates_stands_on_the_hubs(
+    ring: Any, memory: Any, ahead: float
+) -> None:
+    wrong = ShiftedClock()
+    wrong.ahead = ahead
+    memory.clock = wrong
+    memory.happen("process.started", service="web")
+    papers = await ring.join("far")
+    async with ring.agent(papers, memory, wrong):
+        watch = ring.fleet.watch("far")
+        watch.watched(True)
+        await wait_for_async(lambda: watch.events and watch.stats)
+        now = ring.clock.wall()
+        assert watch.events[0]["time"] == pytest.approx(now, abs=60)
+        assert watch.stats["time"] == pytest.approx(now, abs=60)
+        assert list(watch.recent(60))
+
+
+def test_a_clock_is_corrected_when_it_was_set_and_not_for_jitter() -> None:
+    assert clock_shift(0.0, 0.9) == 0.0
+    assert clock_shift(0.0, 600.2) == 600.2
+    assert clock_shift(600.2, 600.4) == 600.2
+    assert clock_shift(600.2, 0.01) == 0.0
+
+
+def test_a_cut_that_nobody_tells_of_is_noticed_within_five_seconds() -> None:
+    assert (link.MISSED + 1) * link.BEAT <= 5
+
+
+async def test_a_hub_that_starts_anew_knows_when_a_node_was_seen_last(ring: Any) -> None:
+    await ring.join("far")
+    ring.registry.saw_all(["far"], 1_000.0)
+    await ring.reopen()
+    watch = ring.fleet.watch("far")
+    await wait_for_async(lambda: watch.away_since)
+    assert ring.fleet.view(watch)["seen"] == 1_000.0
 
 
 async def test_an_expired_certificate_is_refused_and_the_node_says_why(

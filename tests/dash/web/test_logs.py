@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from chapiteau.dash.web.live import at_node
+
 
 async def fetch(session: Any, query: str) -> list[dict[str, Any]]:
     async with session.get(f"/api/logs?{query}") as answer:
@@ -87,3 +89,10 @@ async def test_all_of_it_can_be_read_in_a_tab_as_plain_text(house: Any) -> None:
         for other in (path, f"{path.replace('text', 'ndjson')}&show=1"):
             async with session.get(other) as answer:
                 assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_a_span_of_time_is_asked_for_by_the_clock_of_the_node() -> None:
+    query = {"since": "1000", "until": "1060.5", "last": "5"}
+    assert at_node(query, 600.0) == {"since": "1600.0", "until": "1660.5", "last": "5"}
+    assert at_node(query, 0.0) == query
+    assert at_node({"since": "yesterday"}, 600.0) == {"since": "yesterday"}, "the node refuses it"

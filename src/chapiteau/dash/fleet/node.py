@@ -185,10 +185,12 @@ async def follow_output(
     query: Mapping[str, str],
     deliver: Callable[[LogMessage | PageMessage], None],
     clock: Clock,
+    shift: Callable[[], float] = lambda: 0.0,
 ) -> None:
     """Lines of output for as long as it takes; a break is taken up where it began, and told.
 
-    With `until` in the query it ends. Raises ChapiteauError when the node refuses the query.
+    `shift`: how many seconds the node's clock is ahead; the lines get the times of ours. With
+    `until` in the query it ends. Raises ChapiteauError when the node refuses the query.
     """
     # "SERVICE/PROCESS/STREAM" → `at` of the last line; who was here before says where it was.
     seen: dict[str, int] = dict(json.loads(query.get("after") or "{}"))
@@ -200,6 +202,8 @@ async def follow_output(
                 wait, told = _FIRST_WAIT, False
                 if "older" not in line and (at := line.get("at")):
                     seen[f"{line['service']}/{line['process']}/{line['stream']}"] = at
+                if "older" not in line and line["time"] and (ahead := shift()):
+                    line = {**line, "time": line["time"] - ahead}  # noqa: PLW2901
                 deliver(line)
         except NodeAwayError as exc:
             if not told:

@@ -16,13 +16,15 @@ from chapiteau.dash.fleet.node import Node, NodeHealth, NodeStats
 from chapiteau.dash.fleet.status import NodeStatus
 from chapiteau.run.events import EventMessage
 
-__all__ = ["Listener", "NodeWatch"]
+__all__ = ["Listener", "NodeWatch", "clock_shift"]
 
 _RETRY: Final = Backoff(first=0.2, factor=1.7, cap=5.0, jitter=0.3)
 _REFRESH: Final = 5.0  # seconds; a safety net, since every event asks for a fresh state
 _SETTLE: Final = 0.05  # seconds in which several events cost one status request
 _KEPT_EVENTS: Final = 2_000
 _HEALTH: Final = 10.0  # seconds between two questions for what the state does not say
+_WRONG: Final = 1.0  # seconds by which a clock may differ before its times are corrected
+_STEADY: Final = 0.5  # seconds by which the difference may seem to change
 
 
 class Listener(Protocol):
@@ -60,6 +62,7 @@ class NodeWatch:
         self.health: NodeHealth = {}
         self.problem_since: dict[str, float] = {}  # by the problem's key
         self.skew = 0.0  # seconds by which the node's clock is ahead of ours
+        self.shift = 0.0  # seconds taken from its times, so that they stand on our clock
         self.overruled = ""  # why the node does not obey us
         self.generation = 0  # of what the hub wants of it
         self.expires = 0.0  # when its certificate ends; 0: it has none
@@ -93,8 +96,8 @@ class NodeWatch:
             group.create_task(self._keep_trying(self._ask_health))
 
     def recent(self, seconds: float) -> Iterator[EventMessage]:
-        """The events of the last seconds, newest first; times are the node's own."""
-        begin = self._clock.wall() + self.skew - seconds
+        """The events of the last seconds, newest first."""
+        begin = self._clock.wall() - seconds
         for event in reversed(self.events):
             if event["time"] < begin:
                 return
@@ -107,6 +110,15 @@ class NodeWatch:
     def note_certificate(self, expires: float, lifetime: float) -> None:
         """When its certificate ends, and for how many seconds such ones are valid."""
         self.expires, self.certificate_lifetime = expires, lifetime
+
+    def note_clock(self, theirs: float, ours: float) -> None:
+        """What the node's clock said when ours said that."""
+        self.skew = theirs - ours
+        self.shift = clock_shift(self.shift, self.skew)
+
+    def note_seen(self, time: float) -> None:
+        """A hub before this one saw it then."""
+        self.last_seen = max(self.last_seen, time)
 
     def happened_here(self, event: EventMessage) -> None:
         """Something that the hub itself knows of this node, beside the node's own events."""
@@ -186,7 +198,7 @@ class NodeWatch:
                 health = {}  # a node of before there was this question
             if "time" in health:
                 # Half the way there and back is the best guess of when it looked at its clock.
-                self.skew = float(health.pop("time")) - (sent + self._clock.wall()) / 2
+                self.note_clock(float(health.pop("time")), (sent + self._clock.wall()) / 2)
             if health != self.health:
                 self.health = health
                 self._listener.state_changed(self)
@@ -201,6 +213,8 @@ class NodeWatch:
                 continue
             # A supervisor that lost its state starts again at 1: take its numbers as they are.
             self._last_event = event["seq"]
+            if self.shift:
+                event = {**event, "time": event["time"] - self.shift}  # noqa: PLW2901
             self.events.append(event)
             self._listener.happened(self, event)
             self.refresh()
@@ -225,8 +239,20 @@ class NodeWatch:
             self.ids_version += 1
         if len(message.get("cpu", ())) != len(self.ids):
             return  # its names come with the next message
+        if self.shift:
+            message = {**message, "time": message["time"] - self.shift}
         self.stats = message
         self.last_seen = self._clock.wall()
         self.history.add(message, self.ids)
         self.past.add(message)
         self._listener.measured(self)
+
+
+def clock_shift(before: float, skew: float) -> float:
+    """By how much to correct a node's times; `before`: by how much it was until now.
+
+    It changes only when the clock was set: else the jitter of each look would tear seconds.
+    """
+    if abs(skew - before) < _STEADY:
+        return before
+    return skew if abs(skew) >= _WRONG else 0.0

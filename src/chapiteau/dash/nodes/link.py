@@ -28,8 +28,9 @@ Args = Mapping[str, Any]
 # By name; a handler gives either one result or, as an async generator, a stream of items.
 Handlers = Mapping[str, Callable[[Args], Awaitable[Any] | AsyncIterator[Any]]]
 
-BEAT: Final = 5.0  # seconds
-MISSED: Final = 3  # beats after which the other side counts as gone
+# A cut that nobody tells of is noticed within (MISSED + 1) * BEAT: 4.5 seconds.
+BEAT: Final = 1.5  # seconds
+MISSED: Final = 2  # beats after which the other side counts as gone
 _MAX_WAITING: Final = 2_000  # items of one stream that may wait for their reader
 _MAX_RUNNING: Final = 1_000  # requests of the peer at once
 _MAX_LINE: Final = 8 << 20  # bytes of one message

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sqlite3
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -29,6 +30,7 @@ __all__ = ["NodeListener"]
 _HANDSHAKE: Final = 10.0  # seconds
 _JOINING: Final = 15.0  # seconds that somebody without a certificate may stay
 _LOOK: Final = 2.0  # seconds between two looks for what commands have written
+_NOTE: Final = 60.0  # seconds between two notes of who is there
 _EXPIRY: Final = 3600.0  # seconds between two looks at the hub's own certificate, at most
 _STRANGERS: Final = 20  # at once
 _REPLACED: Final = 86_400.0  # seconds for which a replacement stays in sight as a problem
@@ -73,6 +75,7 @@ class NodeListener:
         for known in self._registry.nodes():
             if not known.revoked:
                 self._node(known.name)
+                self._fleet.watch(known.name).note_seen(known.seen)
         await self.leadership.open()
         self._door = _listen(host, port)
         self.port = self._door.getsockname()[1]
@@ -159,6 +162,8 @@ class NodeListener:
                 self._fleet.report(make_problem("refused", name, why=exc.what, hint=exc.hint))
                 raise
             self._fleet.retract(name, "refused")
+            if isinstance(theirs := args.get("time"), int | float):
+                self._fleet.watch(name).note_clock(theirs, self._clock.wall())
             node.attach(link)
             self._registry.saw(name, self._clock.wall(), issuer)
             # A node first learns the next CA, if there is one, and then gets its papers from it.
@@ -258,7 +263,7 @@ class NodeListener:
 
     async def _look(self) -> None:
         """`hub revoke` and `hub rotate` write into files; here they take effect."""
-        seen = None
+        seen, noted = None, self._clock.wall()
         while True:
             await asyncio.sleep(_LOOK)
             if self._authority.stamp() != self._stamp:
@@ -269,6 +274,12 @@ class NodeListener:
                 seen = now
                 await self._cut_off()
             await self._compare_wanted()
+            if (seen_at := self._clock.wall()) - noted > _NOTE:
+                # A hub that is killed says nothing more: the next one shows this as its age.
+                noted = seen_at
+                with contextlib.suppress(sqlite3.OperationalError):
+                    linked = (name for name, node in self._nodes.items() if node.is_linked)
+                    self._registry.saw_all(linked, noted)
 
     async def _reload_certificates(self) -> None:
         before = self._trusted

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -251,6 +252,12 @@ class Registry:
         self._db.execute("UPDATE node SET seen = ? WHERE name = ?", (now, name))
         if issuer:
             self._db.execute("INSERT OR REPLACE INTO issuer VALUES (?, ?)", (name, issuer))
+
+    def saw_all(self, names: Iterable[str], now: float) -> None:
+        """Note that these are connected."""
+        with transaction(self._db):
+            rows = [(now, name) for name in names]
+            self._db.executemany("UPDATE node SET seen = ? WHERE name = ?", rows)
 
     def without_certificate_of(self, issuer: str) -> list[str]:
         """Members that have not yet shown a certificate of this CA."""

@@ -17,13 +17,14 @@ from aiohttp import WSMsgType, web
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.fleet.bus import Viewer, encode
-from chapiteau.dash.fleet.node import Node, follow_output, line_columns
+from chapiteau.dash.fleet.node import follow_output, line_columns
+from chapiteau.dash.fleet.watch import NodeWatch
 from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.load_tests import LoadTestWatcher
 from chapiteau.dash.web.security import CALLER, HUB, cookie_name, require
 from chapiteau.run.logs.messages import LogMessage, PageMessage
 
-__all__ = ["live", "log_query", "logs"]
+__all__ = ["at_node", "live", "log_query", "logs"]
 
 
 # Kept output as a file.
@@ -47,6 +48,15 @@ def log_query(
         raise BadRequestError('after: {"NODE": {"SERVICE/PROCESS/STREAM": AT}}')
     kept = {"before": places, "after": known}
     return {**query, **{key: json.dumps(value) for key, value in kept.items() if value}}
+
+
+def at_node(query: dict[str, str], shift: float) -> dict[str, str]:
+    """The same times on the clock of a node that is so many seconds ahead."""
+    with contextlib.suppress(ValueError):  # what is no number the node itself refuses
+        times = [key for key in ("since", "until") if key in query]
+        moved: dict[str, str] = {key: str(float(query[key]) + shift) for key in times}
+        return {**query, **moved} if shift else query
+    return query
 
 
 @require("see")
@@ -252,11 +262,17 @@ class _Page:
         names = [str(name) for name in order.get("nodes") or ()]
         watches = [w for w in self._hub.fleet.watches() if not names or w.node.name in names]
         after = order.get("after")  # a page that comes back: what it has is not sent again
-        wanted = [(w.node, log_query(given, before, w.node.name, after)) for w in watches]
+        wanted = [
+            (w, at_node(log_query(given, before, w.node.name, after), w.shift)) for w in watches
+        ]
         self._streams[topic] = asyncio.create_task(self._stream_logs(topic, wanted))
 
-    async def _stream_logs(self, topic: str, wanted: list[tuple[Node, dict[str, str]]]) -> None:
-        async def one(node: Node, query: dict[str, str]) -> None:
+    async def _stream_logs(
+        self, topic: str, wanted: list[tuple[NodeWatch, dict[str, str]]]
+    ) -> None:
+        async def one(watch: NodeWatch, query: dict[str, str]) -> None:
+            node = watch.node
+
             def deliver(line: LogMessage | PageMessage) -> None:
                 if "older" in line:
                     older = {"node": node.name, **line}
@@ -265,12 +281,12 @@ class _Page:
                     self._viewer.lines(topic, [line_columns(node.name, line)])
 
             try:
-                await follow_output(node, query, deliver, self._hub.clock)
+                await follow_output(node, query, deliver, self._hub.clock, lambda: watch.shift)
             except ChapiteauError as exc:
                 deliver({"time": self._hub.clock.wall(), "stream": "note", "text": exc.what})
 
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*(one(node, query) for node, query in wanted))
+            await asyncio.gather(*(one(watch, query) for watch, query in wanted))
 
 
 def _live_text(topic: str, seq: int, data: Any) -> str:

@@ -230,12 +230,15 @@ class NatsRuntime:
             asked = json.dumps(told).encode()
             subject = self._wire.names.subject("dial", node.name)
             answer = await uninterrupted(self._wire.nc.request(subject, asked, timeout=_DIAL))
+            said = json.loads(answer.data)
             try:
-                self.leadership.note(node.name, json.loads(answer.data).get("fence", 0))
+                self.leadership.note(node.name, said.get("fence", 0))
             except NotAllowedError as exc:
                 self._fleet.report(make_problem("refused", node.name, why=exc.what, hint=exc.hint))
                 raise
             self._fleet.retract(node.name, "refused")
+            if isinstance(theirs := said.get("time"), int | float):
+                self._fleet.watch(node.name).note_clock(theirs, self._clock.wall())
             node.attach(link)
             await link.run()
         finally:
