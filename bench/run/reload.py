@@ -18,33 +18,33 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.run.load import Clients, Tally
 from tests.run.project import Project
-from tests.run.supervisor.test_reload import SLOW_APP, STARTED, answered, script, web
+from tests.run.supervisor.test_reload import SLOW_APP, answered, web
 from tests.support import wait_for
 
 STALL = 0.9  # seconds: who waits for the import waits longer
 PYTHON = sys.executable
-# server → its settings, when it is ready, and what in our guide's script is another application's
+# server → its settings, and when it is ready
 SERVERS = {
-    "ours": ('app = "slow:make"', "", None),
+    "ours": ('app = "slow:make"', ""),
     "gunicorn": (
         f'command = "{PYTHON} -m gunicorn -k gthread --threads 4 slow:app"',
-        'ready.log = "Booting worker"\n        drain = "1500ms"', None,
+        'ready.log = "Booting worker"\n        drain = "1500ms"',
     ),
-    "uvicorn": (f'command = "{PYTHON} serve.py"', STARTED, ("shop:app", "slow:asgi")),
+    "uvicorn": (
+        f'command = "{PYTHON} -m chapiteau.run.launch.uvicorn slow:asgi"',
+        "ready.notify = true",
+    ),
     "waitress": (
-        f'command = "{PYTHON} serve.py"',
-        'ready.log = "serving"', ("from shop import app", "from slow import app"),
+        f'command = "{PYTHON} -m chapiteau.run.launch.waitress slow:app"',
+        "ready.notify = true",
     ),
-}  # fmt: skip
+}
 
 
 def reloads(folder: Path, server: str, count: int, *, keep: bool) -> Tally:
     """What the clients saw of so many reloads."""
-    command, ready, names = SERVERS[server]
-    project = Project(folder, web(command, ready))
+    project = Project(folder, web(*SERVERS[server]))
     project.file("slow.py", SLOW_APP)
-    if names is not None:
-        project.file("serve.py", script(server).replace(*names))
     project.up()
     try:
         project.until("web", "running", 20)

@@ -15,7 +15,7 @@ import pytest
 
 from chapiteau.run.errors import AlreadyRunningError
 from tests.run.load import Clients
-from tests.support import ROOT, alive, wait_for
+from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,13 +75,6 @@ STARTED = 'ready.log = "Application startup complete"'
 UNREAD = "closed before any byte of an answer"
 
 
-def script(server: str) -> str:
-    """The one that our guide has for it."""
-    guide = (ROOT / "docs/how-to/reload-without-loss.md").read_text()
-    found = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    return next(text for text in found if f"import {server}" in text)
-
-
 def replaced(
     p: Project, keep: bool, may_lose: str = "nothing at all", *, knows_its_import: bool = True
 ) -> None:
@@ -127,19 +120,18 @@ def test_gunicorn_that_is_ready_when_it_accepts_loses_nothing(project: New, keep
     replaced(project(web(command, 'ready.accept = "web"')), keep, knows_its_import=False)
 
 
-def test_uvicorn_as_our_guide_has_it_loses_nothing(project: New) -> None:
+def test_uvicorn_by_our_launcher_loses_nothing(project: New) -> None:
     replaced(uvicorn(project), keep=False)
 
 
 @pytest.mark.long
-def test_uvicorn_as_our_guide_has_it_loses_nothing_of_kept_connections(project: New) -> None:
+def test_uvicorn_by_our_launcher_loses_nothing_of_kept_connections(project: New) -> None:
     replaced(uvicorn(project), keep=True)
 
 
 def uvicorn(project: New) -> Project:
-    p = project(web(f'command = "{sys.executable} serve.py"', STARTED))
-    p.file("serve.py", script("uvicorn").replace("shop:app", "slow:asgi"))
-    return p
+    command = f'command = "{sys.executable} -m chapiteau.run.launch.uvicorn slow:asgi"'
+    return project(web(command, "ready.notify = true"))
 
 
 @pytest.mark.long
@@ -158,10 +150,9 @@ def test_gunicorn_is_ready_after_its_import_with_preload(project: New, keep: boo
 
 @pytest.mark.long
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
-def test_waitress_as_our_guide_has_it_loses_nothing(project: New, keep: bool) -> None:
-    p = project(web(f'command = "{sys.executable} serve.py"', 'ready.log = "serving"'))
-    p.file("serve.py", script("waitress").replace("from shop import app", "from slow import app"))
-    replaced(p, keep)
+def test_waitress_by_our_launcher_loses_nothing(project: New, keep: bool) -> None:
+    command = f'command = "{sys.executable} -m chapiteau.run.launch.waitress slow:app"'
+    replaced(project(web(command, "ready.notify = true")), keep)
 
 
 def test_a_replaced_process_has_its_time_to_end_also_when_the_brain_dies(project: New) -> None:
