@@ -155,6 +155,22 @@ def test_waitress_by_our_launcher_loses_nothing(project: New, keep: bool) -> Non
     replaced(project(web(command, "ready.notify = true")), keep)
 
 
+def test_what_another_process_answers_makes_no_broken_one_ready(project: New) -> None:
+    """A probe of the shared socket is answered by an old process, long before the new one fails."""
+    command = f'command = "{sys.executable} -m chapiteau.run.launch.waitress slow:app"'
+    p = project(web(command, 'ready.http = "socket:web/"'))
+    p.file("slow.py", SLOW_APP)
+    p.up()
+    p.until("web", "running")
+    before = set(p.pids("web"))
+    p.file("broken", "")
+    outcome = p.client.command("reload", "web")
+    assert not outcome.ok
+    assert "the new version is broken" in outcome.error
+    assert set(p.pids("web")) == before
+    assert answered(p.address("web"))
+
+
 def test_a_replaced_process_has_its_time_to_end_also_when_the_brain_dies(project: New) -> None:
     p = project("""
         [service.web]

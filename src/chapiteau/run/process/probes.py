@@ -176,11 +176,26 @@ async def until_ready(process: Process, context: ProbeContext, output: LogCollec
 
 async def _until_passes(process: Process, check: Check, context: ProbeContext) -> None:
     pause = min(check.interval, 0.1)  # people wait at a start: probe often, then less
-    growth = 1.0 if check.accept else 1.5  # among several only some attempts reach this process
-    while not process.ready and (why := await _probed(process, check, context)):
+    shared = _shared_socket(process.spec, check)
+    # Whoever shares the socket may answer for it: first it must be seen to accept itself.
+    accepts = replace(check, http="", accept=shared) if shared else check
+    growth = 1.0 if accepts.accept else 1.5  # among several only some attempts reach this process
+    while not process.ready:
+        why = await _probed(process, accepts, context)
+        if not why and accepts is not check:
+            accepts = check
+            continue
+        if not why:
+            return
         process.report_status(f"not ready: {why}")
         await process.until(lambda: process.ready, pause)
         pause = min(check.interval, pause * growth)
+
+
+def _shared_socket(service: Service, check: Check) -> str:
+    """The held socket of its own on which an HTTP probe asks; "" where it asks elsewhere."""
+    name = check.http.removeprefix("socket:").partition("/")[0]
+    return name if check.http.startswith("socket:") and name in service.sockets else ""
 
 
 async def _until_logged(process: Process, pattern: str, output: LogCollector) -> None:
