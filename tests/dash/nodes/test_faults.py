@@ -9,6 +9,7 @@ import ssl
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from chapiteau.core.errors import ChapiteauError
@@ -326,7 +327,7 @@ async def test_a_node_that_tells_an_impossible_lease_is_refused_alone(
         await wait_for_async(lambda: agent.connected.is_set() and lying.connected.is_set())
     true = NodeRequestHandler.introduction
     async with ring.agent(liar, memory) as lying:
-        told = {**true(lying.handler), "fence": fence}
+        told = msgspec.structs.replace(true(lying.handler), fence=fence)
         monkeypatch.setattr(lying.handler, "introduction", lambda: told)
         await wait_for_async(lambda: "no hub ever had" in lying.problem)
         async with ring.agent(honest, memory) as agent:

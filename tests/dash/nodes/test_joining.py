@@ -127,7 +127,7 @@ async def test_a_stranger_may_join_and_nothing_else(ring: Any) -> None:
     context = _context(ring.authority.ca_pem)
     for call in ("hello", "renew", "status", "__class__"):
         with pytest.raises(ChapiteauError, match="can't be called here"):
-            await _ask(("127.0.0.1", ring.port), context, call, {"name": "n1"})
+            await _ask(("127.0.0.1", ring.port), context, call, None, dict)
 
 
 async def test_a_strange_name_is_refused_before_the_token_is_spent(ring: Any) -> None:

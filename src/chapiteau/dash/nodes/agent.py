@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
@@ -22,6 +24,7 @@ from chapiteau.dash.nodes.certificates import (
     needs_renewal,
     validity,
 )
+from chapiteau.dash.nodes.handshake import NodeCertificate, Welcome
 from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.local import LocalNode
 from chapiteau.dash.nodes.membership import Membership, read_membership
@@ -89,17 +92,22 @@ class NodeAgent:
         serving = asyncio.create_task(link.run())
         around = [serving, asyncio.create_task(self._until_moved(link, place))]
         try:
-            hello = {"name": self._membership.name, **self.handler.introduction()}
-            answer = await link.call("hello", hello, timeout=_DIAL)
+            hello = {
+                "name": self._membership.name,
+                **msgspec.to_builtins(self.handler.introduction()),
+            }
+            welcome = msgspec.convert(await link.call("hello", hello, timeout=_DIAL), Welcome)
             self.problem = ""
             self.connected.set()
-            self.handler.raise_fence(int(answer.get("fence", 0)))
-            around.append(asyncio.create_task(self._keep_certificate(link, answer)))
+            self.handler.raise_fence(welcome.fence)
+            around.append(asyncio.create_task(self._keep_certificate(link, welcome)))
             states = link.stream("wanted", {"after": self.handler.generation})
             around.append(asyncio.create_task(self.handler.follow(states)))
             await serving
         except ChapiteauError as exc:
             raise NodeAwayError(exc.what, hint=exc.hint) from exc
+        except msgspec.ValidationError as exc:
+            raise NodeAwayError(f"the hub's welcome can't be read ({exc})") from exc
         finally:
             link.close()
             for task in around:
@@ -136,27 +144,27 @@ class NodeAgent:
             " clock: join again with a new token (chapiteau hub token)"
         )
 
-    async def _keep_certificate(self, link: Link, told: Mapping[str, Any]) -> None:
+    async def _keep_certificate(self, link: Link, welcome: Welcome) -> None:
         """A third of its time is over, or the hub has another CA: ask for the next one."""
-        at_once = bool(told.get("renew"))
+        at_once = welcome.renew
         while True:
             try:
-                if "ca" in told:
-                    self._membership.trust(str(told["ca"]))
+                if welcome.ca:
+                    self._membership.trust(welcome.ca)
                 if at_once or needs_renewal(self._membership.certificate, self._clock.wall()):
                     await self._renew(link)
                     if at_once:
                         link.close()  # and back with the new certificate, so that the hub knows
                         return
-            except (ChapiteauError, OSError) as exc:
+            except (ChapiteauError, OSError, msgspec.ValidationError) as exc:
                 self.problem = f"the certificate was not renewed: {exc}"
             made, ends = validity(self._membership.certificate)
             await asyncio.sleep(min(_EXPIRY, (ends - made) / 10))
 
     async def _renew(self, link: Link) -> None:
         key, request = await asyncio.to_thread(make_signing_request, self._membership.name)
-        signed = await link.call("renew", {"request": request}, timeout=_DIAL)
-        self._membership.renew(key, signed["certificate"])
+        answer = await link.call("renew", {"request": request}, timeout=_DIAL)
+        self._membership.renew(key, msgspec.convert(answer, NodeCertificate).certificate)
 
 
 def _remedy(why: str) -> str:

@@ -19,6 +19,14 @@ from chapiteau.dash.fleet.problem import make_problem
 from chapiteau.dash.nodes.certificates import CertificateAuthority
 from chapiteau.dash.nodes.contract import DesiredServices
 from chapiteau.dash.nodes.embedded import SqliteDesiredState
+from chapiteau.dash.nodes.handshake import (
+    CertificateRequest,
+    HubCertificate,
+    JoinRequest,
+    NodeCertificate,
+    NodeHello,
+    Welcome,
+)
 from chapiteau.dash.nodes.leadership import Leadership
 from chapiteau.dash.nodes.link import Args, Handlers, Link
 from chapiteau.dash.nodes.registry import Registry, node_name
@@ -127,12 +135,13 @@ class NodeListener:
         self._strangers += 1
         peer = writer.get_extra_info("peername") or ("an unknown address",)
 
-        async def join(args: Args) -> dict[str, Any]:
+        async def join(args: Args) -> NodeCertificate:
+            asked = msgspec.convert(args, JoinRequest)
             try:
-                return await self._join(args, str(peer[0]))
+                return await self._join(asked, str(peer[0]))
             except RefusedError as exc:  # an unknown token and a taken name are such, too
-                by, name = f"token {args['id']} from {peer[0]}", str(args["name"])
-                self._trail.refuse(by, "join", name, exc.what, address=str(peer[0]))
+                by = f"token {asked.id} from {peer[0]}"
+                self._trail.refuse(by, "join", asked.name, exc.what, address=str(peer[0]))
                 raise
 
         link = Link(reader, writer, {"ca": self._ca, "join": join}, name="stranger")
@@ -151,45 +160,43 @@ class NodeListener:
         serial: str,
         issuer: str,
     ) -> None:
-        async def hello(args: Args) -> dict[str, Any]:
+        async def hello(args: Args) -> Welcome:
             self._registry.check(name, serial)
-            if args.get("name") != name:
-                raise NotAllowedError(f"{name} may not speak for {args.get('name')!r}")
+            said = msgspec.convert(args, NodeHello)
+            if said.name != name:
+                raise NotAllowedError(f"{name} may not speak for {said.name!r}")
             node = self._node(name)
             try:
-                self.leadership.note(name, args.get("fence", 0))
+                self.leadership.note(name, said.fence)
             except NotAllowedError as exc:
                 self._fleet.report(make_problem("refused", name, why=exc.what, hint=exc.hint))
                 raise
             self._fleet.retract(name, "refused")
-            if isinstance(theirs := args.get("time"), int | float):
-                self._fleet.watch(name).note_clock(theirs, self._clock.wall())
+            if said.time:
+                self._fleet.watch(name).note_clock(said.time, self._clock.wall())
             node.attach(link)
             self._registry.saw(name, self._clock.wall(), issuer)
             # A node first learns the next CA, if there is one, and then gets its papers from it.
             renew = issuer != self._signer
             # A hub of before is refused from now on, not only from our first command on.
             ours = self.leadership.fence if self.leadership.leads else 0
-            return {
-                "time": self._clock.wall(),
-                "ca": self._trusted,
-                "renew": renew,
-                "fence": ours,
-            }
+            now = self._clock.wall()
+            return Welcome(time=now, ca=self._trusted, renew=renew, fence=ours)
 
-        async def wanted(args: Args) -> AsyncIterator[dict[str, Any]]:
+        async def wanted(args: Args) -> AsyncIterator[DesiredServices]:
             self._registry.check(name, serial)
             async for found in self._states.watch(name, int(args["after"])):
                 # While another hub steers, what we want does not count.
                 while self.leadership.overruled(name):  # noqa: ASYNC110 — a lease is a thing of seconds
                     await asyncio.sleep(_LOOK)
-                yield msgspec.to_builtins(found)
+                yield found
 
-        async def renew(args: Args) -> dict[str, Any]:
+        async def renew(args: Args) -> NodeCertificate:
             self._registry.check(name, serial)
-            signed = await asyncio.to_thread(self._authority.sign, str(args["request"]), name)
+            request = msgspec.convert(args, CertificateRequest).request
+            signed = await asyncio.to_thread(self._authority.sign, request, name)
             self._registry.note_certificate(name, signed.serial, signed.expires)
-            return {"certificate": signed.pem}
+            return NodeCertificate(signed.pem)
 
         handlers: Handlers = {"hello": hello, "renew": renew, "wanted": wanted}
         link = Link(reader, writer, handlers, name=name)
@@ -202,20 +209,19 @@ class NodeListener:
                 self._nodes[name].detach(link)
                 self._registry.saw(name, self._clock.wall())
 
-    async def _ca(self, _: Args) -> dict[str, Any]:
-        return {"ca": self._authority.ca_pem}
+    async def _ca(self, _: Args) -> HubCertificate:
+        return HubCertificate(self._authority.ca_pem)
 
-    async def _join(self, args: Args, address: str) -> dict[str, Any]:
-        name, now = node_name(str(args["name"])), self._clock.wall()
+    async def _join(self, asked: JoinRequest, address: str) -> NodeCertificate:
+        name, now = node_name(asked.name), self._clock.wall()
         taken = {watch.node.name for watch in self._fleet.watches()} - set(self._nodes)
         if name in taken:
             raise NotAllowedError(
                 f"the hub itself is called {name}", hint="join with another --name"
             )
-        token = str(args["id"])
-        replaces = self._registry.use_token(token, str(args["secret"]), now, name)
-        signed = await asyncio.to_thread(self._authority.sign, str(args["request"]), name)
-        who = f"token {token} from {address}"
+        replaces = self._registry.use_token(asked.id, asked.secret, now, name)
+        signed = await asyncio.to_thread(self._authority.sign, asked.request, name)
+        who = f"token {asked.id} from {address}"
         replaced = self._registry.admit(
             name, signed.serial, signed.expires, now, replaces=replaces, actor=who
         )
@@ -224,7 +230,7 @@ class NodeListener:
         self._trail.note(who, "join", name, result)
         if replaced:
             self._tell_of_replacement(name, who, now)
-        return {"certificate": signed.pem, "name": name}
+        return NodeCertificate(signed.pem, name)
 
     def _tell_of_replacement(self, name: str, who: str, now: float) -> None:
         text = f"another server has taken the place of {name}"

@@ -5,14 +5,16 @@ import contextlib
 import hmac
 import json
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.dash.errors import BadRequestError, LoginError, NodeAwayError
 from chapiteau.dash.nodes.certificates import HUB_NAME, make_signing_request
+from chapiteau.dash.nodes.handshake import HubCertificate, JoinRequest, NodeCertificate
 from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.node_state import forget_hub
 from chapiteau.dash.nodes.registry import JoinToken, ca_hash
@@ -27,6 +29,8 @@ __all__ = [
     "leave",
     "read_membership",
 ]
+
+_T = TypeVar("_T")
 
 _FILES: Final = ("hub.json", "ca.pem", "node.pem")
 _PATIENCE: Final = 10.0  # seconds
@@ -140,25 +144,29 @@ async def join(folder: Path, address: tuple[str, int], token: JoinToken, name: s
     First the hub has to show the CA that the token names; only a second connection, which trusts
     that CA and nothing else, carries the token's secret.
     """
-    ca = await _ask(address, _unverified(), "ca", {})
-    _check_ca(str(ca.get("ca", "")), token)
+    ca = (await _ask(address, _unverified(), "ca", None, HubCertificate)).ca
+    _check_ca(ca, token)
     key, request = await asyncio.to_thread(make_signing_request, name)
-    asked = {"id": token.id, "secret": token.secret, "name": name, "request": request}
-    signed = await _ask(address, _context(ca["ca"]), "join", asked)
+    asked = JoinRequest(id=token.id, secret=token.secret, name=name, request=request)
+    signed = await _ask(address, _context(ca), "join", asked, NodeCertificate)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = folder / "ca.pem"
-    if not before.exists() or ca["ca"] not in before.read_text():
+    if not before.exists() or ca not in before.read_text():
         forget_hub(folder)  # another hub
-    write_atomic(folder / "ca.pem", ca["ca"].encode(), mode=0o600)
-    write_atomic(folder / "node.pem", (signed["certificate"] + key).encode(), mode=0o600)
-    facts = {"host": address[0], "port": address[1], "name": signed["name"]}
+    write_atomic(folder / "ca.pem", ca.encode(), mode=0o600)
+    write_atomic(folder / "node.pem", (signed.certificate + key).encode(), mode=0o600)
+    facts = {"host": address[0], "port": address[1], "name": signed.name}
     write_atomic(folder / "hub.json", json.dumps(facts).encode(), mode=0o600)
     return Membership(folder)
 
 
 async def _ask(
-    address: tuple[str, int], context: ssl.SSLContext, call: str, args: Mapping[str, Any]
-) -> dict[str, Any]:
+    address: tuple[str, int],
+    context: ssl.SSLContext,
+    call: str,
+    asked: JoinRequest | None,
+    kind: type[_T],
+) -> _T:
     host, port = address
     name = HUB_NAME if context.check_hostname else ""
     try:
@@ -172,8 +180,10 @@ async def _ask(
     link = Link(reader, writer, {}, name=f"hub {host}:{port}")
     serving = asyncio.create_task(link.run())
     try:
-        found: dict[str, Any] = await link.call(call, args, timeout=_PATIENCE)
-        return found
+        args = {} if asked is None else msgspec.to_builtins(asked)
+        return msgspec.convert(await link.call(call, args, timeout=_PATIENCE), kind)
+    except msgspec.ValidationError as exc:
+        raise NodeAwayError(f"the hub's answer to {call} can't be read ({exc})") from exc
     finally:
         link.close()
         with contextlib.suppress(asyncio.CancelledError):

@@ -11,6 +11,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.dash.fleet.node import Node, NodeHealth, ServiceRequest
 from chapiteau.dash.nodes.contract import CommandAnswer, DesiredServices, NodeCommand
+from chapiteau.dash.nodes.handshake import Introduction
 from chapiteau.dash.nodes.link import Args, Handlers
 from chapiteau.dash.nodes.node_state import CommandReceiver, DesiredStateApplier
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
@@ -39,13 +40,11 @@ class NodeRequestHandler:
     def _node(self) -> Node:
         return self.commands.node  # read each time: tests put something in between
 
-    def introduction(self) -> dict[str, Any]:
-        """What a hub must know before it may act: whose copy is newer, whose clock is wrong."""
-        return {
-            "time": self._clock.wall(),
-            "fence": self.commands.log.fence,
-            "generation": self.generation,
-        }
+    def introduction(self) -> Introduction:
+        """What a hub must know before it may act."""
+        return Introduction(
+            time=self._clock.wall(), fence=self.commands.log.fence, generation=self.generation
+        )
 
     def raise_fence(self, fence: int) -> None:
         """The hub that leads now acts under this lease: whoever has a lesser one is refused."""

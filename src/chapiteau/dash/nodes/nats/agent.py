@@ -250,7 +250,7 @@ class NatsAgent:
             writer: Any = line
             link = Link(line.reader, writer, self._handler.handlers(), name="hub")
             await line.open()
-            await message.respond(json.dumps(self._handler.introduction()).encode())
+            await message.respond(msgspec.json.encode(self._handler.introduction()))
             self._handler.raise_fence(int(asked.get("fence", 0)))
             try:
                 await link.run()

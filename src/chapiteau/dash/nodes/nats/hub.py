@@ -20,6 +20,7 @@ from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.problem import make_problem
 from chapiteau.dash.nodes.contract import NodeCommand
+from chapiteau.dash.nodes.handshake import Introduction
 from chapiteau.dash.nodes.leadership import Leadership
 from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.nats.connection import NatsAddress, NatsConnection, connect, uninterrupted
@@ -230,15 +231,15 @@ class NatsRuntime:
             asked = json.dumps(told).encode()
             subject = self._wire.names.subject("dial", node.name)
             answer = await uninterrupted(self._wire.nc.request(subject, asked, timeout=_DIAL))
-            said = json.loads(answer.data)
+            said = msgspec.json.decode(answer.data, type=Introduction)
             try:
-                self.leadership.note(node.name, said.get("fence", 0))
+                self.leadership.note(node.name, said.fence)
             except NotAllowedError as exc:
                 self._fleet.report(make_problem("refused", node.name, why=exc.what, hint=exc.hint))
                 raise
             self._fleet.retract(node.name, "refused")
-            if isinstance(theirs := said.get("time"), int | float):
-                self._fleet.watch(node.name).note_clock(theirs, self._clock.wall())
+            if said.time:
+                self._fleet.watch(node.name).note_clock(said.time, self._clock.wall())
             node.attach(link)
             await link.run()
         finally:
