@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from chapiteau.io.console import print_json
 from chapiteau.run.config.spec import MAX_PROCESSES
 
 if TYPE_CHECKING:
+    from chapiteau.dash.fleet.node import ServiceWish
     from chapiteau.dash.nodes.contract import DesiredServices
     from chapiteau.dash.project import Project
 
@@ -46,8 +47,11 @@ def want(
     """
     from chapiteau.dash.project import read_project
 
-    wish = {"processes": processes, "running": running}
-    given = {key: value for key, value in wish.items() if value is not None}
+    given: ServiceWish = {}
+    if processes is not None:
+        given["processes"] = processes
+    if running is not None:
+        given["running"] = running
     if bool(given) == forget:
         raise UsageError("say what is wanted: --processes N, --running, --stopped, or --forget")
     project = read_project(config)
@@ -56,7 +60,7 @@ def want(
 
 
 async def _want(
-    project: "Project", service: str, nodes: tuple[str, ...], given: dict[str, Any]
+    project: "Project", service: str, nodes: tuple[str, ...], given: "ServiceWish"
 ) -> "list[DesiredServices]":
     import getpass
 
@@ -107,7 +111,7 @@ async def _wanted(project: "Project", nodes: tuple[str, ...]) -> "list[DesiredSe
         return [await states.get(name) for name in names]
 
 
-def _words(wish: dict[str, Any]) -> str:
+def _words(wish: "ServiceWish") -> str:
     words = [f"{wish['processes']} processes"] if "processes" in wish else []
     if "running" in wish:
         words.append("running" if wish["running"] else "stopped")

@@ -4,12 +4,15 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from chapiteau.dash.cli.options import CONFIG, JSON
 from chapiteau.io.console import print_json
+
+if TYPE_CHECKING:
+    from chapiteau.dash.nodes.agent import AgentState
 
 __all__ = ["group"]
 
@@ -121,28 +124,32 @@ def status(config: Path | None, as_json: bool) -> None:
         facts["certificate_ends"] = validity(membership.certificate)[1]
         place = f"{membership.name} belongs to the hub at {host}:{port}"
     if as_json:
-        print_json({**facts, **(state or {"connected": False, "problem": _NO_AGENT})})
+        shown = {"connected": False, "problem": _NO_AGENT}
+        if state is not None:
+            how = {"connected": state.connected, "problem": state.problem}
+            shown = {**how, "since": state.since}
+        print_json({**facts, **shown})
         return
     click.echo(place)
     for line in _how_it_goes(state, facts.get("certificate_ends", 0.0)):
         click.echo(line)
 
 
-def _how_it_goes(state: dict[str, Any], ends: float) -> Iterator[str]:
+def _how_it_goes(state: "AgentState | None", ends: float) -> Iterator[str]:
     from chapiteau.core.units import format_duration
     from chapiteau.io.clock import SystemClock
 
     now = SystemClock().wall()
-    if not state:
+    if state is None:
         yield _NO_AGENT
     else:
-        since = format_duration(max(1, round(now - state["since"])))
+        since = format_duration(max(1, round(now - state.since)))
         yield (
             f"connected for {since}"
-            if state["connected"]
-            else f"not connected for {since}: {state['problem']}"
+            if state.connected
+            else f"not connected for {since}: {state.problem}"
         )
-    if ends and not (state and not state["connected"]):
+    if ends and not (state and not state.connected):
         left = round(ends - now)
         yield (
             f"its certificate is good for {format_duration(left)} more; it renews itself"

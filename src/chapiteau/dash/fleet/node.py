@@ -23,6 +23,7 @@ __all__ = [
     "NodeStats",
     "ServiceRequest",
     "ServiceResponse",
+    "ServiceWish",
     "follow_output",
     "line_columns",
     "read_only_call",
@@ -73,11 +74,18 @@ class DiskUsage(TypedDict):
     inodes_free: float
 
 
+class ServiceWish(TypedDict, total=False):
+    """How a service should be; what is not there is left as it is."""
+
+    processes: int
+    running: bool
+
+
 class DesiredReport(TypedDict):
     """Which desired state a node has applied, and where its services differ from it."""
 
     generation: int
-    services: dict[str, dict[str, Any]]
+    services: dict[str, ServiceWish]
     who: str
     drift: list[str]
     refused: str  # why a newer one was not applied

@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -43,7 +42,7 @@ from chapiteau.io.clock import SystemClock
 from chapiteau.io.files import write_atomic
 from chapiteau.io.sd_notify import sd_notify
 
-__all__ = ["NodeAgent", "agent_state", "run_agent"]
+__all__ = ["AgentState", "NodeAgent", "agent_state", "run_agent"]
 
 # Spread widely: a hundred nodes that lost their hub must not all come back in the same second.
 _RETRY: Final = Backoff(first=0.3, factor=1.8, cap=15.0, jitter=0.5)
@@ -181,6 +180,15 @@ def _remedy(why: str) -> str:
 _STATE: Final = "state.json"
 
 
+class AgentState(msgspec.Struct, frozen=True, kw_only=True):
+    """How it goes with the hub."""
+
+    pid: int
+    connected: bool
+    problem: str  # "": none
+    since: float  # seconds since 1970
+
+
 class _Runs(Protocol):
     connected: asyncio.Event
     problem: str
@@ -237,21 +245,25 @@ async def _report(agent: _Runs, tell: Callable[[str], None], folder: Path, clock
             now = (connected, "" if connected else agent.problem)
             if now != before and any(now):
                 tell("connected to the hub" if connected else agent.problem)
-                facts = {"pid": os.getpid(), "connected": connected, "problem": now[1]}
+                state = AgentState(
+                    pid=os.getpid(),
+                    connected=connected,
+                    problem=now[1],
+                    since=round(clock.wall(), 3),
+                )
                 with contextlib.suppress(OSError):  # a full disk is told elsewhere
-                    text = json.dumps({**facts, "since": round(clock.wall(), 3)})
-                    write_atomic(folder / _STATE, text.encode(), mode=0o600)
+                    write_atomic(folder / _STATE, msgspec.json.encode(state), mode=0o600)
                 before = now
             await asyncio.sleep(0.5)
     finally:
         (folder / _STATE).unlink(missing_ok=True)
 
 
-def agent_state(folder: Path) -> dict[str, Any]:
-    """{"connected", "problem", "since"} of the running agent; empty when none runs."""
+def agent_state(folder: Path) -> AgentState | None:
+    """Of the running agent; None when none runs."""
     try:
-        found: dict[str, Any] = json.loads((folder / _STATE).read_text())
-        Path(f"/proc/{int(found.pop('pid'))}/stat").stat()  # one that was killed left its file
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        found = msgspec.json.decode((folder / _STATE).read_bytes(), type=AgentState)
+        Path(f"/proc/{found.pid}/stat").stat()  # one that was killed left its file
+    except (OSError, ValueError):
+        return None
     return found

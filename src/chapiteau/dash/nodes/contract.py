@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypedDict
+from typing import Any, Final, Protocol, TypedDict, cast
 
 import msgspec
 from msgspec import Struct
 
 from chapiteau.core.errors import RefusedError
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
+from chapiteau.dash.fleet.node import ServiceWish
 from chapiteau.dash.fleet.status import NodeStatus
 from chapiteau.run.api.commands import node_commands
 from chapiteau.run.config.spec import MAX_PROCESSES
@@ -34,7 +35,7 @@ __all__ = [
 
 _MAX_SERVICES: Final = 1_000
 
-Wishes = dict[str, dict[str, Any]]  # service → "processes", "running"
+Wishes = dict[str, ServiceWish]  # by service
 
 
 class NodeCommand(Struct, frozen=True, kw_only=True):
@@ -104,7 +105,7 @@ def parse_desired(raw: object) -> Wishes:
             raise BadRequestError(f"services: {name!r}: expected an object")
         for key, value in wish.items():
             _check_wish(f"{name}.{key}", key, value)
-        found[name] = dict(wish)
+        found[name] = cast("ServiceWish", dict(wish))
     return found
 
 
