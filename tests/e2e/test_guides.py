@@ -24,6 +24,7 @@ PAGES = {
     "django-fastapi-flask": 13,
     "environment-and-secrets": 4,
     "migrate-from-gunicorn": 7,
+    "load-like-k6": 8,
     "scheduled-jobs": 5,
 }
 

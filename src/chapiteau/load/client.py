@@ -47,6 +47,7 @@ __all__ = [
     "load_result",
     "log_of",
     "mark",
+    "newest",
     "report_path",
     "result",
     "results",
@@ -69,6 +70,16 @@ def results(folder: Path, *, last: int = 100) -> list[ResultSummary]:
         if database is None:
             return []
         return _summaries(database, "ORDER BY id DESC LIMIT ?", last)
+
+
+def newest(folder: Path) -> int:
+    """The number of the result stored last. Raises NoSuchResultError when there is none."""
+    found = results(folder, last=1)
+    if not found:
+        raise NoSuchResultError(
+            "no load test has been stored here", hint="run one: chapiteau load run URL"
+        )
+    return found[0].id
 
 
 def result(folder: Path, number: int) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """When a scheduled service runs next."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.run.config.cron import parse_schedule
+from chapiteau.run.config.cron import next_run, parse_schedule
 
 MONDAY = datetime(2026, 1, 5, 12, 30, 30, tzinfo=UTC)
 
@@ -65,3 +67,43 @@ def test_the_next_run_is_later_and_the_one_before_it_is_not_skipped(
     assert (found.second, found.microsecond) == (0, 0)
     just_before = found.replace(microsecond=0) - (found - moment) / 2
     assert schedule.next_after(just_before) == found
+
+
+# As POSIX's rule: that needs no database. Forward on 2026-03-29, 02:00, back on 2026-10-25, 03:00.
+BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", BERLIN)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize(
+    ("line", "now", "expected"),
+    [
+        pytest.param("15 3 * * *", "03-28 03:15", "03-29 03:15+0200", id="the day before forward"),
+        pytest.param("30 2 * * *", "03-28 02:30", "03-29 03:30+0200", id="in the hour left out"),
+        pytest.param("0 * * * *", "03-29 01:00", "03-29 03:00+0200", id="hourly, forward"),
+        pytest.param("15 3 * * *", "10-24 03:15", "10-25 03:15+0100", id="the day before back"),
+        pytest.param(
+            "30 2 * * *", "10-24 02:30", "10-25 02:30+0200", id="in the hour that is twice"
+        ),
+        pytest.param("30 2 * * *", "10-25 02:30", "10-26 02:30+0100", id="and not in its second"),
+        pytest.param("*/30 * * * *", "10-25 02:30", "10-25 02:00+0100", id="half-hourly, back"),
+    ],
+)
+def test_next_run_when_clocks_are_changed(line: str, now: str, expected: str) -> None:
+    began = datetime.fromisoformat(f"2026-{now}").timestamp()
+    due = datetime.fromtimestamp(next_run(parse_schedule(line), began), UTC).astimezone()
+    assert due.strftime("%m-%d %H:%M%z") == expected
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_start_in_the_second_of_two_hours_waits_for_its_time() -> None:
+    began = datetime.fromisoformat("2026-10-25 02:10").replace(fold=1).timestamp()
+    assert next_run(parse_schedule("30 2 * * *"), began) - began == 20 * 60

@@ -95,16 +95,17 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
 
 
 @click.command(epilog=exit_codes_of("load show"))
-@click.argument("number", type=int)
+@click.argument("number", type=int, required=False)
 @_json
 @config_flag
-def show(*, number: int, as_json: bool, config: str | None) -> int:
-    """Show one stored result, as it was printed."""
+def show(*, number: int | None, as_json: bool, config: str | None) -> int:
+    """Show one stored result, as it was printed: the newest, or that NUMBER."""
     from chapiteau.io.console import print_json
-    from chapiteau.load.client import load_result, report_path, result
+    from chapiteau.load.client import load_result, newest, report_path, result
     from chapiteau.load.report.text import as_text
 
     folder = folder_of(config)
+    number = newest(folder) if number is None else number
     if as_json:
         print_json(result(folder, number))
         return 0
@@ -115,7 +116,7 @@ def show(*, number: int, as_json: bool, config: str | None) -> int:
 
 
 @click.command()
-@click.argument("number")
+@click.argument("number", required=False)
 @click.option(
     "--format",
     "form",
@@ -127,12 +128,14 @@ def show(*, number: int, as_json: bool, config: str | None) -> int:
     "--output", "-o", type=click.Path(dir_okay=False), help="Output file. Default: standard output."
 )
 @config_flag
-def report(*, number: str, form: str, output: str | None, config: str | None) -> int:
-    """Render a stored result (by its number) or a JSON file in another format."""
+def report(*, number: str | None, form: str, output: str | None, config: str | None) -> int:
+    """Render a stored result (the newest, or by its number) or a JSON file in another format."""
     from chapiteau.load.cli.output import stored_result
+    from chapiteau.load.client import newest
     from chapiteau.load.report import render
 
-    text = render(stored_result(number, folder_of(config)), form)
+    folder = folder_of(config)
+    text = render(stored_result(number or str(newest(folder)), folder), form)
     if output:
         Path(output).write_text(text, encoding="utf-8")
     else:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from chapiteau.core.units import parse_duration
 
-__all__ = ["Schedule", "parse_schedule"]
+__all__ = ["Schedule", "next_run", "parse_schedule"]
 
 _FIELDS: Final = (
     ("minute", 0, 59),
@@ -75,6 +75,21 @@ class Schedule:
         if self.any_day or self.any_weekday:
             return in_days and in_weekdays
         return in_days or in_weekdays
+
+
+def next_run(rule: Schedule, now: float) -> float:
+    """When it runs next by this machine's local time; both in seconds since 1970.
+
+    When clocks are put forward, what falls into the hour that is left out runs an hour later; when
+    they are put back, a schedule of certain hours runs in the first of the two. One of every hour
+    runs in both.
+    """
+    if rule.every or len(rule.hours) == 24:  # at most an hour ahead: by the offset of now
+        return rule.next_after(datetime.fromtimestamp(now, UTC).astimezone()).timestamp()
+    # Without a zone, a moment means the local time of its own day: PEP 495.
+    found = rule.next_after(datetime.fromtimestamp(now))  # noqa: DTZ006
+    due = found.timestamp()
+    return due if due > now else found.replace(fold=1).timestamp()
 
 
 def parse_schedule(text: str) -> Schedule:

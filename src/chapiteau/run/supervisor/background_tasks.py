@@ -7,10 +7,9 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from chapiteau.run.config.cron import parse_schedule
+from chapiteau.run.config.cron import next_run, parse_schedule
 from chapiteau.run.config.hook_rules import hook_at
 from chapiteau.run.config.spec import Scaling
 from chapiteau.run.logs.messages import Outcome
@@ -103,9 +102,7 @@ class BackgroundTasks:
         service, clock = self._service, self._host.clock
         rule = parse_schedule(service.spec.schedule)
         while True:
-            now = datetime.fromtimestamp(clock.wall(), UTC).astimezone()
-            due = rule.next_after(now).timestamp()
-            self.next_run = due
+            self.next_run = due = next_run(rule, clock.wall())
             await self._sleep_until(due)
             busy = any(service.processes())
             if busy and service.spec.overlap == "skip":

@@ -28,14 +28,19 @@ def new(name: str, folder: Path | None) -> None:
     if package in sys.stdlib_module_names or package == "chapiteau":
         hint = f"try another, as in: {name}-service"
         raise UsageError(f"{name!r} would hide the module {package!r}", hint=hint)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise RefusedError(f"{target} is there already", hint="choose another name or --folder")
     template = files("chapiteau.service.cli") / "template"
-    for path, text in _filled(template, Path(), {"@name@": name, "@package@": package}):
+    made = _filled(template, Path(), {"@name@": name, "@package@": package})
+    there = [target] if target.exists() and not target.is_dir() else []
+    if there := [*there, *(target / path for path, _ in made if (target / path).exists())]:
+        raise RefusedError(
+            f"{there[0]} is there already", hint="choose another name or --folder; nothing was made"
+        )
+    for path, text in made:
         place = target / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
-    click.echo(f"{target} is ready:\n\n  cd {shlex.quote(str(target))}\n  chapiteau up")
+    enter = "" if target == Path() else f"  cd {shlex.quote(str(target))}\n"
+    click.echo(f"{name} is ready:\n\n{enter}  chapiteau up")
 
 
 def _filled(folder: Traversable, at: Path, words: dict[str, str]) -> list[tuple[Path, str]]:
