@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from random import Random
 
+from chapiteau.dash.auth.audit_trail import AuditTrail
 from chapiteau.dash.fleet.bus import Bus
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.nodes.agent import NodeAgent
@@ -31,6 +32,7 @@ from chapiteau.dash.nodes.node_state import CommandLog, CommandReceiver, Desired
 from chapiteau.dash.nodes.registry import JoinToken, Registry, base32
 from chapiteau.dash.nodes.request_handler import NodeRequestHandler
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
+from chapiteau.dash.store import Store
 from chapiteau.dash.testing import MemoryNode, process, service
 from chapiteau.io.clock import SystemClock
 
@@ -120,7 +122,10 @@ def parts(folder: Path) -> tuple[Counting, NodeListener, Registry, CertificateAu
     )
     states = SqliteDesiredState(folder / "hub.sqlite3")
     term = Leadership(SqliteLeases(folder / "hub.sqlite3", CLOCK), "bench")
-    listener = NodeListener(fleet, registry, authority, CLOCK, states=states, leadership=term)
+    trail = AuditTrail(Store(folder / "hub.sqlite3"), CLOCK)
+    listener = NodeListener(
+        fleet, registry, authority, CLOCK, states=states, leadership=term, trail=trail
+    )
     return fleet, listener, registry, authority
 
 
