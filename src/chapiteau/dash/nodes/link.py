@@ -75,7 +75,7 @@ class Link:
         self._writer = writer
         self._handlers = handlers
         self._count = 0
-        self._received_at = 0.0
+        self._received_at = self._sent_at = 0.0
         self._pending: dict[int, asyncio.Queue[_Frame]] = {}
         self._sinks: dict[int, Callable[[Any], None]] = {}
         self._rest = b""  # of a line whose end has not come
@@ -243,15 +243,19 @@ class Link:
         with contextlib.suppress(NodeAwayError):
             self._received_at = self._loop.time()
             while True:
-                await asyncio.sleep(BEAT)
+                quiet = self._loop.time() - self._sent_at
+                await asyncio.sleep(max(BEAT - quiet, BEAT / 4))
                 if self._loop.time() - self._received_at > BEAT * MISSED:
                     self._reason = "silent for too long"
                     self._writer.transport.abort()
-                await self._send(_Frame(beat=1))
+                # Whatever is sent is a sign of life: who talks anyway needs no beats.
+                if self._loop.time() - self._sent_at >= BEAT * 0.99:
+                    await self._send(_Frame(beat=1))
 
     async def _send(self, frame: _Frame) -> None:
         if self._closed.is_set():
             raise NodeAwayError(f"{self.name}: {self._reason}")
+        self._sent_at = self._loop.time()
         try:
             self._writer.write(msgspec.json.encode(frame) + b"\n")
             await self._writer.drain()
