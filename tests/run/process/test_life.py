@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.cli.status_table import status_table
 from chapiteau.run.system import runtime_dirs as meeting
 from chapiteau.run.system.runtime_dirs import runtime_dir
 from tests.support import alive, as_root, wait_for
@@ -89,6 +91,34 @@ def test_a_migration_runs_before_a_reload_that_needs_it_and_holds_it_back(projec
     assert p.client.apply().ok
     assert p.service("web").command == "sleep 601"
     assert p.service("migrate").state == "completed"
+    before = (p.folder / "ran").read_text()
+    p.write(toml.replace("echo x", "echo y").format(n=602))
+    assert p.client.apply().ok
+    assert (p.folder / "ran").read_text() == before + "y\n", "what is new has run once, for both"
+
+
+def test_status_tells_what_a_reload_waits_for_before_it_begins(project: New) -> None:
+    p = project("""
+        [service.migrate]
+        command = "sh -c 'echo x >>ran; until test -e ok; do sleep 0.05; done; rm ok'"
+        one_shot = true
+        before_reload = true
+        [service.web]
+        command = "sleep 600"
+        needs = ["migrate"]
+        ready.alive = "10ms"
+    """)
+    p.file("ok", "")
+    p.up()
+    p.until("web", "running")
+    assert p.client.command("reload", "web", wait=False).ok
+    assert p.until("web", "reloading").reason == "its reload waits for migrate, which runs before"
+    shown = status_table(p.client.status(), time.time())
+    assert "! web is reloading: its reload waits for migrate, which runs before" in shown
+    p.file("ok", "")
+    p.until("web", "running")
+    wait_for(lambda: p.events("service.reloaded"))
+    assert (p.folder / "ran").read_text() == "x\nx\n"
 
 
 def test_a_killed_process_is_back_at_once_with_its_number(project: New) -> None:

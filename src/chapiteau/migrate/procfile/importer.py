@@ -216,10 +216,11 @@ def _service(target: Target, option: Option, plan: _Plan, port: int) -> None:
         target.set("autostart", False)
     if kind == "release":
         target.set("one_shot", True)
+        target.set("before_reload", True)
         target.set("restart.policy", "never")
         target.changed(
             option,
-            "runs once and must end with 0, as in a release phase; the others need it",
+            "runs before a start or reload of the others and must end with 0, as a release phase",
             "take one_shot and `needs` out if it is an ordinary process",
         )
     elif plan.has("can_die", kind) and not plan.has("auto_restart", kind):

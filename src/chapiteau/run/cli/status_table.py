@@ -19,9 +19,8 @@ _COLOURS: Final = {
     "backoff": "red",
     "failed": "red",
 }
-_FINE: Final = frozenset(
-    {"running", "completed", "stopped", "reloading", "starting", "waiting", "stopping"}
-)
+_PASSING: Final = frozenset({"starting", "stopping", "reloading", "waiting"})
+_FINE: Final = _PASSING | {"running", "completed", "stopped"}
 
 
 def status_table(
@@ -72,7 +71,8 @@ def problem_lines(status: SupervisorStatus) -> list[str]:
         told = services.pop(problem.where, None)
         found += _last_words(told, brief=True) if told else []
     for service in services.values():
-        if service.state not in _FINE:
+        slow = service.reason and service.state in _PASSING
+        if slow or service.state not in _FINE:
             found.append(f"{service.name} is {service.state}{_because(service.reason)}")
         if service.state not in {"completed", "stopped"}:
             found += _last_words(service)
@@ -84,7 +84,8 @@ def _last_words(service: ServiceStatus, *, brief: bool = False) -> list[str]:
     found: list[str] = []
     for process in service.processes:
         end = process.last_exit
-        if not end or process.ready or ((service.schedule or service.one_shot) and _good(end)):
+        is_job = service.schedule or service.one_shot
+        if not end or process.ready or (is_job and (process.pid or _good(end))):
             continue
         how = escape_control(str(end.get("text") or end.get("cause") or _ending(end)))
         found += [] if brief else [f"{service.name}.{process.number}: {how}"]

@@ -165,7 +165,7 @@ class _Transition:
         self._bound: dict[str, socket.socket] = {}
         self._closed: list[str] = []  # paths of sockets
         self._done: list[Change] = []
-        self._prepared: set[str] = set()  # one-shots that have run before a reload
+        self._prepared: set[str] = set()  # names that need not run again before a reload
 
     async def make(self, plan: Plan) -> Outcome | None:
         """Make every change; the first failure, or None. Sockets first: they fail without harm."""
@@ -271,10 +271,14 @@ class _Transition:
                 self._services.remove(change.name)
             return outcome
         if change.kind == "add":
-            return await self._add_service(change.name)
-        service = self._services[change.name]
-        async with _turn(service):
-            return await self._to_spec(service, change)
+            outcome = await self._add_service(change.name)
+        else:
+            service = self._services[change.name]
+            async with _turn(service):
+                outcome = await self._to_spec(service, change)
+        if change.kind == "add" or change.effect == "restart":
+            self._prepared.add(change.name)
+        return outcome
 
     async def _add_service(self, name: str) -> Outcome:
         spec = self._config.spec.service[name]
@@ -291,9 +295,10 @@ class _Transition:
         spec = self._config.spec.service[service.name]
         scaled = any(d.setting == "processes" for d in change.differences)
         if change.effect in ("reload", "restart") and service.on and not self._drain.begun:
-            failed = await self._services.run_before_reload(service, "reload", self._prepared)
+            failed = await self._services.run_before_reload(service, spec, "reload", self._prepared)
             if failed is not None:
                 return failed
+            self._prepared.update(spec.needs)
         if change.effect == "reload":
             outcome = await reload_service(service, spec)
             if outcome.ok and scaled and service.wanted != spec.processes and not spec.scaling:

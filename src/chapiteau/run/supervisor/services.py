@@ -1,7 +1,7 @@
 """All services: who waits for whom, and commands on each."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ class Services:
         self._background: dict[str, BackgroundTasks] = {}
         self._waiting: set[str] = set()
         self._rerun: dict[str, asyncio.Task[Outcome]] = {}  # of one-shots before a reload
+        self._held: dict[str, str] = {}  # service whose reload waits → for which one-shot
         self._resumed: dict[str, asyncio.Task[Outcome]] = {}
         self._paused = False
 
@@ -150,12 +151,15 @@ class Services:
                 other.recheck()
 
     async def run_before_reload(
-        self, service: ServiceController, actor: str, done: set[str] | None = None
+        self, service: ServiceController, spec: Service, actor: str, done: Collection[str] = ()
     ) -> Outcome | None:
-        """Run again the one-shots that want it, unless `done`; what hinders the reload, or None."""
-        for name in service.spec.needs:
+        """Run again the one-shots that `spec` needs and that want it; what hinders the reload.
+
+        Those that are `done` are not: they have run for another change of the same file.
+        """
+        for name in spec.needs:
             one = self._by_name.get(name)
-            if one is None or not one.spec.before_reload or name in (done or ()):
+            if one is None or not one.spec.before_reload or name in done:
                 continue
             task = self._rerun.get(name)
             if task is None or task.done():  # else a reload of another service has begun it
@@ -163,13 +167,20 @@ class Services:
                 verb, rest = ("start", {"resume": True}) if running else ("restart", {})
                 task = asyncio.ensure_future(self.run(verb, one, rest, actor))
                 self._rerun[name] = task
-            outcome = await asyncio.shield(task)
+            self._held[service.name] = name
+            try:
+                outcome = await asyncio.shield(task)
+            finally:
+                del self._held[service.name]
             if not outcome.ok:
                 error = f"{service.name} was not reloaded, its processes go on: {outcome.error}"
                 return replace(outcome, error=error)
-            if done is not None:
-                done.add(name)
         return None
+
+    def why_held(self, name: str) -> str:
+        """What a reload of this service waits for before it begins; "": nothing."""
+        one = self._held.get(name)
+        return f"its reload waits for {one}, which runs before" if one else ""
 
     def _is_long(self, service: ServiceController) -> bool:
         """Whether its start waits for the end of a job, which may take as long as it likes."""
@@ -255,7 +266,7 @@ class Services:
                     options = {**options, "timeout": left}
                 failed = None
                 if verb == "reload" and service.on and not options.get("process"):
-                    failed = await self.run_before_reload(service, actor)
+                    failed = await self.run_before_reload(service, service.spec, actor)
                 outcome = failed or await COMMANDS[verb](service, options)
         except ChapiteauError as exc:
             outcome = Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)

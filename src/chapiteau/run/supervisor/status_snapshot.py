@@ -73,11 +73,11 @@ class StatusReader:
     # ── services ────────────────────────────────────────────────────────────────────────────
     def _service(self, service: ServiceController) -> ServiceStatus:
         replicas = [service.replicas[number] for number in sorted(service.replicas)]
-        idle_stop = service.spec.idle_stop
+        idle_stop, held = service.spec.idle_stop, self._services.why_held(service.name)
         return ServiceStatus(
             name=service.name,
-            state=_shown(service),
-            reason=service.reason or self._context.host.hooks.running(service.name),
+            state="reloading" if held and service.state == "running" else _shown(service),
+            reason=service.reason or self._context.host.hooks.running(service.name) or held,
             wanted=service.wanted,
             ready=service.ready_count,
             processes=tuple(p for one in replicas for p in self._processes(one)),
