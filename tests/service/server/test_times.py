@@ -149,7 +149,10 @@ def test_who_takes_nothing_of_an_answer_is_closed_and_holds_no_thread(hall: Hall
 
 
 def served(hall: Hall, wire: socket.socket) -> None:
-    """The worker leaves a newcomer to its siblings for a moment: let that go by."""
+    """The worker leaves a newcomer to its siblings for a moment: let that go by.
+
+    The client has its answer before the worker notes since when the connection is idle.
+    """
     wire.settimeout(0.02)
 
     def answered() -> bool:
@@ -158,6 +161,7 @@ def served(hall: Hall, wire: socket.socket) -> None:
 
     wait_for(answered)
     wire.settimeout(60)
+    wait_for(lambda: "busy" not in hall.state())
 
 
 def test_beyond_the_most_connections_the_longest_idle_makes_room(hall: Hall) -> None:
