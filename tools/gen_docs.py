@@ -23,8 +23,10 @@ import click
 
 import chapiteau
 from chapiteau.cli.groups import COMMANDS
+from chapiteau.cli.groups import SECTIONS as OTHER_SECTIONS
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.fields import Setting, settings
+from chapiteau.run.config.load import config_schema
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -383,6 +385,12 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
 }
 
 
+def config_schema_text() -> str:
+    """JSON Schema of chapiteau.toml: what `chapiteau run schema` prints."""
+    others = {name: load(target) for name, target in OTHER_SECTIONS.items()}
+    return json.dumps(config_schema(others), indent=2, ensure_ascii=False) + "\n"
+
+
 IMAGES: Final[dict[str, Callable[[], str]]] = {
     "states-by-itself.svg": lambda: states_picture(asked=False),
     "states-asked.svg": lambda: states_picture(asked=True),
@@ -394,6 +402,7 @@ def main(*args: str) -> int:
     stale = []
     made = [(REFERENCE / name, NOTE + make()) for name, make in PAGES.items()]
     ui = REFERENCE.parent.parent / "ui" / "src"
+    made.append((REFERENCE / "chapiteau.schema.json", config_schema_text()))
     made.append((ui / "live" / "tones.ts", event_tones()))
     made.append((ui / "model" / "commands.ts", page_commands()))
     made.append((ui / "model" / "status.ts", page_status()))

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,10 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from chapiteau.core.problems import Problem, did_you_mean
 from chapiteau.core.secret import Secret
 from chapiteau.core.units import (
+    BYTE_RATE_PATTERN,
+    DURATION_PATTERN,
+    RATE_PATTERN,
+    SIZE_PATTERN,
     format_duration,
     format_size,
     parse_byte_rate,
@@ -28,6 +33,7 @@ from chapiteau.core.units import (
     parse_rate,
     parse_size,
 )
+from chapiteau.core.variables import Resolved
 
 __all__ = [
     "ByteRate",
@@ -56,12 +62,13 @@ class Unit:
     name: str
     parse: Callable[[Any], float]
     example: str
+    pattern: str  # of the text, for JSON Schema
 
 
-Duration = Annotated[float, Unit("duration", parse_duration, "90s")]
-Size = Annotated[int, Unit("size", parse_size, "64MiB")]
-Rate = Annotated[float, Unit("rate", parse_rate, "200/s")]
-ByteRate = Annotated[int, Unit("size per second", parse_byte_rate, "1MB/s")]
+Duration = Annotated[float, Unit("duration", parse_duration, "90s", DURATION_PATTERN)]
+Size = Annotated[int, Unit("size", parse_size, "64MiB", SIZE_PATTERN)]
+Rate = Annotated[float, Unit("rate", parse_rate, "200/s", RATE_PATTERN)]
+ByteRate = Annotated[int, Unit("size per second", parse_byte_rate, "1MB/s", BYTE_RATE_PATTERN)]
 
 
 def setting(
@@ -240,6 +247,7 @@ class _Reader:
         raise self.bad(path, _either(tuple(whats)))
 
     def choice(self, allowed: tuple[Any, ...], raw: object, path: Path) -> Any:
+        raw = str(raw) if isinstance(raw, Resolved) else raw
         if any(raw == a and type(raw) is type(a) for a in allowed):  # True == 1, but not here
             return raw
         words = ", ".join(repr(a) for a in allowed)
@@ -271,6 +279,8 @@ class _Reader:
         return made
 
     def plain(self, kind: Any, raw: object, path: Path) -> Any:
+        if isinstance(raw, Resolved):
+            raw = _FROM_TEXT.get(kind, str)(str(raw))
         if kind is Any:
             return raw
         if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
@@ -291,6 +301,25 @@ class _Reader:
             raise self.bad(path, f"must be {high} or less, not {value}")
         return value
 
+
+def _whole(text: str) -> object:
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else text
+
+
+def _float(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+# What a variable's value is taken for where a number or a truth value is wanted; else it stays.
+_FROM_TEXT: Final[dict[Any, Callable[[str], object]]] = {
+    int: _whole,
+    float: _float,
+    bool: lambda text: {"true": True, "false": False}.get(text, text),
+}
+_HAS_VARIABLE: Final = r"\$\{"  # as in "${env.PORT:-8000}"
 
 _NAMES: Final = {
     str: "a string",
@@ -414,6 +443,10 @@ def json_schema(cls: type[Any]) -> dict[str, Any]:
         for word, key in (("minimum", "low"), ("maximum", "high")):
             if (bound := field.metadata.get(key)) is not None:
                 properties[field.name][word] = bound
+        if isinstance(field.default, str | int | float):
+            properties[field.name]["default"] = field.default
+        elif isinstance(field.default, tuple):
+            properties[field.name]["default"] = list(field.default)
         if text := field.metadata.get("help"):
             properties[field.name]["description"] = text
         if _required(field):
@@ -428,12 +461,15 @@ def _schema_of(kind: Any) -> dict[str, Any]:
         unit = next((e for e in args[1:] if isinstance(e, Unit)), None)
         if unit is None:
             return _schema_of(args[0])
-        return {"type": ["string", "number"], "examples": [unit.example]}
+        number = "integer" if args[0] is int else "number"
+        shown = {"pattern": f"{unit.pattern}|{_HAS_VARIABLE}", "examples": [unit.example]}
+        return {"type": ["string", number], "minimum": 0, **shown}
     if origin in (typing.Union, types.UnionType):
         kinds = [_schema_of(a) for a in args if a is not type(None)]
         return {"anyOf": kinds} if len(kinds) > 1 else kinds[0]
     if origin is Literal:
-        return {"enum": list(args)}
+        variable = {"type": "string", "pattern": _HAS_VARIABLE}
+        return {"anyOf": [{"enum": list(args)}, variable]}
     if origin in (tuple, list):
         return {"type": "array", "items": _schema_of(args[0])}
     if origin is dict:
@@ -445,5 +481,9 @@ def _schema_of(kind: Any) -> dict[str, Any]:
         needed = sorted(kind.__required_keys__)
         found = {"type": "object", "properties": properties}
         return {**found, "required": needed} if needed else found
-    names = {str: "string", int: "integer", float: "number", bool: "boolean"}
-    return {"type": names[kind]} if kind in names else {}
+    variable = {"pattern": _HAS_VARIABLE}
+    names = {int: "integer", float: "number", bool: "boolean"}
+    own: dict[Any, dict[str, Any]] = {
+        name: {"type": [text, "string"], **variable} for name, text in names.items()
+    }
+    return {str: {"type": "string"}, **own}.get(kind, {})

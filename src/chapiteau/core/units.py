@@ -5,6 +5,10 @@ import re
 from typing import Final
 
 __all__ = [
+    "BYTE_RATE_PATTERN",
+    "DURATION_PATTERN",
+    "RATE_PATTERN",
+    "SIZE_PATTERN",
     "format_duration",
     "format_size",
     "parse_byte_rate",
@@ -47,6 +51,13 @@ _DURATION_PART: Final = re.compile(_NUMBER + r"\s*(us|µs|ms|min|[smhdw])\s*")
 _DURATION: Final = re.compile(f"(?:{_DURATION_PART.pattern})+")
 _SIZE: Final = re.compile(_NUMBER + r"\s*([KMGTk]?(?:iB|B)?)")
 _RATE: Final = re.compile(_NUMBER + r"\s*/\s*([0-9]{0,9})\s*(s|min|m|h|d)")
+
+# What is a duration, a size, a rate as text: for JSON Schema (ECMA 262).
+DURATION_PATTERN: Final = rf"^\s*(?:{_DURATION_PART.pattern})+$"
+_UNITS: Final = "|".join(sorted(filter(None, _BYTES), key=len, reverse=True))
+SIZE_PATTERN: Final = rf"^\s*{_NUMBER}\s*(?:{_UNITS})?\s*$"
+BYTE_RATE_PATTERN: Final = rf"^\s*{_NUMBER}\s*(?:{_UNITS})?\s*(?:/s)?\s*$"
+RATE_PATTERN: Final = rf"^\s*{_RATE.pattern}\s*$"
 
 
 def parse_duration(text: str | float) -> float:

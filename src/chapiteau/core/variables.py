@@ -8,12 +8,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-__all__ = ["resolve", "substitute", "variable_names"]
+__all__ = ["Resolved", "resolve", "substitute", "variable_names"]
 
 _VARIABLE: Final = re.compile(r"\$(\$?)\{([^{}]*)\}")
 _LATER: Final = re.compile(
     r"socket\.[\w-]+\.(?:fd|port|address)|service\.name|process\.number|python"
 )
+
+
+class Resolved(str):
+    """Text whose variables were filled in: a setting that is a number may be written so."""
+
+    __slots__ = ()
 
 
 def variable_names(text: str) -> list[str]:

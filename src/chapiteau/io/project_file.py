@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem, did_you_mean
-from chapiteau.core.variables import resolve, variable_names
+from chapiteau.core.variables import Resolved, resolve, variable_names
 from chapiteau.io.locate_config import FILE_NAME, find_config
 from chapiteau.io.toml_file import TomlFile, read_toml
 
@@ -202,7 +202,7 @@ class _Variables:
         if [name for name in variable_names(value) if not self.check_later(name, path)]:
             return value  # told already; `known` would tell it again
         try:
-            return resolve(value, self.known)
+            return Resolved(resolve(value, self.known))
         except LookupError as exc:
             self.problem(path, *exc.args)
             return value

@@ -151,10 +151,13 @@ def schema() -> None:
     \b
     chapiteau run schema > chapiteau.schema.json
     then begin chapiteau.toml with:  #:schema ./chapiteau.schema.json
+
+    `chapiteau new` writes that line with the published address. `chapiteau check` finds more:
+    what belongs together, what excludes each other, and names that nothing bears.
     """
     from chapiteau.run.config.load import config_schema
 
-    click.echo(json.dumps(config_schema(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(config_schema(_other_sections()), indent=2, ensure_ascii=False))
 
 
 @click.command("completion")

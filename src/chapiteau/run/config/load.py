@@ -19,6 +19,7 @@ from chapiteau.run.config.service_rules import log_rules
 from chapiteau.run.config.spec import Logs, Plugin, Project, Service, Socket, Spec
 
 __all__ = [
+    "SCHEMA_URL",
     "SECTIONS",
     "Config",
     "check_config",
@@ -32,15 +33,26 @@ __all__ = [
 
 # JSON Schema of chapiteau.toml, for editors.
 
+SCHEMA_URL: Final = "https://raw.githubusercontent.com/chapiteau/chapiteau/main/docs/reference/chapiteau.schema.json"
 
-def config_schema() -> dict[str, Any]:
-    """The whole file (draft 2020-12); sections of the other wings are left open."""
+
+def config_schema(others: Mapping[str, type[Any]]) -> dict[str, Any]:
+    """The whole file (draft 2020-12). `others` are the sections that are not the supervisor's:
+    "hub" is one table, "load.NAME" tables by name."""
     schema = json_schema(Spec)
-    for section in ("dash", "hub", "deploy", "load"):
-        schema["properties"][section] = {"type": "object"}
-    schema["properties"]["include"] = {"type": "array", "items": {"type": "string"}}
+    sections = schema["properties"]
+    for section, cls in others.items():
+        name, _, named = section.partition(".")
+        own = json_schema(cls)
+        sections[name] = {"type": "object", "additionalProperties": own} if named else own
+    sections["include"] = {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "More files of this kind, as globs relative to this one.",
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_URL,
         "title": "chapiteau.toml",
         **schema,
     }
