@@ -230,9 +230,10 @@ def test_an_address_in_use_is_told_with_the_address(site: Site) -> None:
     from tests.support import run_cli
 
     site.start()
-    done = run_cli("service", "serve", "apps:app", "--bind", f"127.0.0.1:{site.port}")
-    assert done.returncode == 1
-    assert f"127.0.0.1:{site.port}" in done.stderr
+    for option, value in (("--bind", f"127.0.0.1:{site.port}"), ("--port", str(site.port))):
+        done = run_cli("service", "serve", "apps:app", option, value)
+        assert done.returncode == 1
+        assert f"127.0.0.1:{site.port}" in done.stderr
 
 
 def test_threads_of_a_worker_serve_at_the_same_time(site: Site) -> None:

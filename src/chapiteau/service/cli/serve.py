@@ -30,6 +30,7 @@ _SECONDS = click.FloatRange(0, min_open=True)
 @click.command()
 @click.argument("app", metavar="MODULE:FACTORY")
 @click.option("--bind", multiple=True, metavar="HOST:PORT", help="Listen here (also unix:/path).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Short for --bind 127.0.0.1:PORT.")
 @click.option("--dev", is_flag=True, help="Start again when code changes; show defects in full.")
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1), help="Threads.")
 @click.option("--linger", default=1.0, show_default=True, type=click.FloatRange(0),
@@ -47,15 +48,16 @@ _SECONDS = click.FloatRange(0, min_open=True)
     "--read-timeout", 20.0, _SECONDS, "Seconds for a head, and for a body (and 1 more per 16 KiB)."
 )
 @_limit("--write-timeout", 30.0, _SECONDS, "Seconds in which a client must take an answer.")
-def serve(app: str, **given: Any) -> None:
+def serve(app: str, bind: tuple[str, ...], port: int | None, **given: Any) -> None:
     """Serve a WSGI application with one process.
 
-    Sockets come from LISTEN_FDS (a supervisor's or systemd's), else from --bind, else
-    127.0.0.1:8000. On SIGTERM, stop accepting, finish running requests, exit 0.
+    Sockets come from LISTEN_FDS (a supervisor's or systemd's), else from --bind and --port,
+    else 127.0.0.1:8000. On SIGTERM, stop accepting, finish running requests, exit 0.
     """
     from chapiteau.service.server.sockets import inherited_sockets, listen
 
-    bind = given.pop("bind")
+    if port is not None:
+        bind += (f"127.0.0.1:{port}",)
     listeners = inherited_sockets()
     if not listeners or bind:
         listeners += [listen(address) for address in bind or ("127.0.0.1:8000",)]
