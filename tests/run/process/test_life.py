@@ -7,7 +7,6 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +15,6 @@ from chapiteau.run.cli.status_table import status_table
 from chapiteau.run.system import runtime_dirs as meeting
 from chapiteau.run.system.runtime_dirs import runtime_dir
 from tests.support import alive, as_root, wait_for
-
-if TYPE_CHECKING:
-    pass
 
 pytestmark = pytest.mark.slow
 New = "Callable[[str], Project]"

@@ -131,10 +131,10 @@ def test_a_default_of_its_type_is_taken(kind: Any, default: Any) -> None:
 
 
 def unannotated() -> Iterator[Callable[..., Any]]:
-    def behind_the_request(request, note):  # type: ignore[no-untyped-def] # noqa: ANN
+    def behind_the_request(request, note):  # type: ignore[no-untyped-def]
         return 1
 
-    def with_a_default(request, note=None):  # type: ignore[no-untyped-def] # noqa: ANN
+    def with_a_default(request, note=None):  # type: ignore[no-untyped-def]
         return 1
 
     yield behind_the_request
@@ -153,7 +153,7 @@ def test_a_body_without_annotation_does_not_become_a_query(
 
 
 def test_what_has_no_annotation_is_the_request_first_and_text_in_the_path() -> None:
-    def handler(request, number):  # type: ignore[no-untyped-def] # noqa: ANN
+    def handler(request, number):  # type: ignore[no-untyped-def]
         return 1
 
     made = Service("one", "/one/{number}").add("POST", handler)
