@@ -34,6 +34,12 @@ BREAKS = [
     ("load/errors.py", "import pyramid.config", "Pyramid is met", "chapiteau.load.errors"),
     ("service/errors.py", "import aiohttp", "aiohttp is met", "chapiteau.service.errors"),
     (
+        "service/protocol/a.py",
+        "import mcp",
+        "The mcp library is met",
+        "chapiteau.service.protocol.a",
+    ),
+    (
         "dash/errors.py",
         "import chapiteau.run.supervisor.reload",
         "Nobody but run enters",

@@ -52,6 +52,10 @@ _HEADINGS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Look": {
         **_front(*_LOOK),
         "top": ("chapiteau.dash.cli.top:command", "Watch all servers in the terminal, live."),
+        "mcp": (
+            "chapiteau.mcp.cli:command",
+            "Let agents look at the project, and ask for changes.",
+        ),
     },
     "Change": {
         **_front(*(name for name in FRONT if name not in {"up", "down", *_LOOK})),
